@@ -1,0 +1,70 @@
+package dag
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Run is one run of a DAG. Times are UTC; zero means absent.
+type Run struct {
+	RunKey
+	State         RunState        `json:"state"`
+	Type          RunType         `json:"run_type"`
+	LogicalDate   time.Time       `json:"logical_date,omitzero"`
+	RunAfter      time.Time       `json:"run_after"`
+	IntervalStart time.Time       `json:"data_interval_start,omitzero"`
+	IntervalEnd   time.Time       `json:"data_interval_end,omitzero"`
+	QueuedAt      time.Time       `json:"queued_at,omitzero"`
+	StartDate     time.Time       `json:"start_date,omitzero"`
+	EndDate       time.Time       `json:"end_date,omitzero"`
+	Conf          json.RawMessage `json:"conf,omitempty"` // object or nil
+	TriggeredBy   TriggeredBy     `json:"triggered_by,omitempty"`
+	// DagVersion is the version the run started with and finishes on ("" until it starts).
+	DagVersion string `json:"dag_version,omitempty"`
+	// Reason says why a run failed: "task_failure", "all_tasks_deadlocked", "timed_out", or "".
+	Reason string `json:"reason,omitempty"`
+}
+
+// TaskInstance is a task in a run: one row, rewritten by each transition. Times are UTC; zero means absent.
+type TaskInstance struct {
+	Key
+	State State `json:"state"`
+	// TryNumber is the current try: 0 before the first attempt, then 1, 2, ... MaxTries is the number of retries, so
+	// that the last try is MaxTries+1.
+	TryNumber int    `json:"try_number"`
+	MaxTries  int    `json:"max_tries"`
+	Operator  string `json:"operator"`
+	Pool      string `json:"pool"`
+	PoolSlots int    `json:"pool_slots"`
+	Priority  int    `json:"priority_weight"` // effective weight, see WeightRule
+
+	QueuedAt  time.Time `json:"queued_at,omitzero"`
+	StartDate time.Time `json:"start_date,omitzero"` // of the current try
+	EndDate   time.Time `json:"end_date,omitzero"`
+	// FirstStart is when the task first ran or was parked since the run began or the task was cleared; a sensor's
+	// timeout counts from here, across tries, reschedules and restarts.
+	FirstStart time.Time `json:"first_start,omitzero"`
+	// NotBefore is when an up_for_retry or up_for_reschedule task becomes eligible.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// Deferral is set while the task is deferred, and until its resumed attempt ends.
+	Deferral *Deferral `json:"deferral,omitempty"`
+	// Error is the message of the last failed try.
+	Error string `json:"error,omitempty"`
+}
+
+// Attempt is the identity of the current try.
+func (ti *TaskInstance) Attempt() Attempt { return Attempt{ti.Key, ti.TryNumber} }
+
+// Deferral is a parked wait as stored in the task's row. See package triggers for the meaning of kind, args and state.
+type Deferral struct {
+	Kind  string          `json:"kind"`
+	Args  json.RawMessage `json:"args,omitempty"`
+	State json.RawMessage `json:"state,omitempty"`
+	Since time.Time       `json:"since"`
+	// Deadline is when the wait times out; zero = never. Timeout is the length that was asked for.
+	Deadline time.Time     `json:"deadline,omitzero"`
+	Timeout  time.Duration `json:"timeout,omitempty"`
+	// Event is the trigger's answer, once it fired; Failed is the error that ended the wait instead.
+	Event  json.RawMessage `json:"event,omitempty"`
+	Failed string          `json:"failed,omitempty"`
+}

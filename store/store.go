@@ -1,0 +1,279 @@
+// Package store is the contract of Gust's state: role interfaces, their parameters and errors. Implementations live
+// below it (store/sqlite); store/storetest is the conformance suite that every implementation runs.
+//
+// Method names are NounVerb. All times are UTC with microsecond precision; the zero time is stored as NULL.
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"gust/dag"
+)
+
+// Errors of every role. They are wrapped with the operation and the identity concerned; test with errors.Is.
+var (
+	// ErrNotFound: there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: a row with this identity exists already.
+	ErrExists = errors.New("already exists")
+	// ErrConflict: the row is no longer in the state that the transition leaves; nothing of the commit was applied.
+	ErrConflict = errors.New("state changed meanwhile")
+	// ErrBusy: another process holds the database; the operation may be repeated.
+	ErrBusy = errors.New("database is busy")
+	// ErrFull: the disk is full; nothing was applied.
+	ErrFull = errors.New("disk is full")
+	// ErrCorrupt: the database file is damaged.
+	ErrCorrupt = errors.New("database is corrupt")
+	// ErrSchema: the database's schema is older or newer than this binary's.
+	ErrSchema = errors.New("database schema does not match")
+)
+
+// Store is everything. Consumers ask for the roles they need.
+type Store interface {
+	Engine
+	Dags
+	Runs
+	TaskInstances
+	XComs
+	Variables
+	Connections
+	Pools
+	Admin
+}
+
+// Engine is the active scheduler's access: it loads what is unfinished once, then commits batches of changes.
+type Engine interface {
+	// EngineLoad reads everything the scheduler continues with after a start.
+	EngineLoad(ctx context.Context) (*Snapshot, error)
+	// EngineRefresh reads what other processes may have changed: new queued runs, paused flags, pools.
+	EngineRefresh(ctx context.Context) (*Refresh, error)
+	// EngineCommit applies all changes in one durable transaction (survives power loss), or none.
+	EngineCommit(ctx context.Context, changes *Changes) error
+}
+
+// Snapshot is the state a scheduler starts from.
+type Snapshot struct {
+	Refresh
+	// Active are the unfinished runs (queued and running) with all their task instances.
+	Active []ActiveRun
+	// Versions are the DAGs those runs run on, by version.
+	Versions map[string]*dag.DAG
+	// LastScheduled is, by dag id, the latest scheduled run (by RunAfter), finished or not.
+	LastScheduled map[string]dag.Run
+	// Latest is, by dag id, the latest run of any type and state (by RunAfter) with its task states, for depends_on_past.
+	Latest       map[string]ActiveRun
+	ImportErrors []ImportError
+}
+
+// ActiveRun is an unfinished run.
+type ActiveRun struct {
+	Run   dag.Run
+	Tasks []dag.TaskInstance
+}
+
+// Refresh is what processes other than the scheduler write.
+type Refresh struct {
+	Dags  []DagRow
+	Pools []Pool
+	// Queued are the queued runs, oldest RunAfter first.
+	Queued []dag.Run
+}
+
+// Changes is one batch of the scheduler. Later entries for one key win.
+type Changes struct {
+	Dags         []DagRow
+	Versions     []*dag.DAG // stored once per version
+	ImportErrors []ImportError
+	// ImportErrorsGone are the files whose import error is resolved.
+	ImportErrorsGone []string
+	Runs             []RunChange
+	Tasks            []TaskChange
+	// History archives a finished try that will be followed by another.
+	History []dag.TaskInstance
+	XComs   []XCom
+	// XComsClear deletes every XCom of the task instance, before XComs of the same batch are written.
+	XComsClear []dag.Key
+	Heartbeat  *Heartbeat
+}
+
+// Empty reports whether there is nothing to write.
+func (c *Changes) Empty() bool {
+	return len(c.Dags)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
+		len(c.History)+len(c.XComs)+len(c.XComsClear) == 0 && c.Heartbeat == nil
+}
+
+// RunChange writes a run. New inserts (ErrExists when there is one), otherwise the row must be in state From.
+type RunChange struct {
+	New  bool
+	From dag.RunState
+	Run  dag.Run
+}
+
+// TaskChange writes a task instance. New inserts, otherwise the row must be in state From with try number FromTry.
+type TaskChange struct {
+	New     bool
+	From    dag.State
+	FromTry int
+	Task    dag.TaskInstance
+}
+
+// Heartbeat says that a scheduler is alive.
+type Heartbeat struct {
+	Host      string
+	PID       int
+	StartedAt time.Time
+	At        time.Time
+}
+
+// Dags reads and pauses DAGs.
+type Dags interface {
+	DagList(ctx context.Context) ([]DagRow, error)
+	DagGet(ctx context.Context, dagID string) (*DagRow, error)
+	// DagVersionGet returns the DAG as stored for a version.
+	DagVersionGet(ctx context.Context, version string) (*dag.DAG, error)
+	DagSetPaused(ctx context.Context, dagID string, paused bool) error
+	ImportErrorList(ctx context.Context) ([]ImportError, error)
+	HeartbeatGet(ctx context.Context) (*Heartbeat, error)
+}
+
+// DagRow is a DAG as the store knows it.
+type DagRow struct {
+	DagID   string
+	FileLoc string
+	// Version is the latest good version. Stale is set when the file no longer defines the DAG.
+	Version  string
+	IsPaused bool
+	Stale    bool
+	Display  string
+	Owners   string
+	Tags     []string
+	Schedule string // as written
+	// NextRun is when the next scheduled run is due (zero: none), for display.
+	NextRun      time.Time
+	LastParsed   time.Time
+	ParseSeconds float64
+}
+
+// ImportError is a file that could not be loaded. Text holds every problem, one per line.
+type ImportError struct {
+	FileLoc string
+	Text    string
+	At      time.Time
+}
+
+// Runs reads and creates DAG runs.
+type Runs interface {
+	// RunCreate inserts a queued run; ErrExists when the run id, or for non-null logical dates the date, is taken.
+	RunCreate(ctx context.Context, run *dag.Run) error
+	RunGet(ctx context.Context, key dag.RunKey) (*dag.Run, error)
+	RunList(ctx context.Context, params *RunListParams) ([]dag.Run, error)
+}
+
+// RunListParams filters runs; zero fields do not filter. Newest RunAfter first.
+type RunListParams struct {
+	DagID        string
+	States       []dag.RunState
+	Types        []dag.RunType
+	NotTypes     []dag.RunType
+	LogicalDate  time.Time // exact
+	LogicalFrom  time.Time // inclusive
+	LogicalUntil time.Time // inclusive
+	Before       time.Time // RunAfter strictly before
+	Limit        int       // 0 = 100, at most 10,000
+}
+
+// TaskInstances reads task instances.
+type TaskInstances interface {
+	TaskInstanceGet(ctx context.Context, key dag.Key) (*dag.TaskInstance, error)
+	// TaskInstanceList returns a run's task instances in insertion order.
+	TaskInstanceList(ctx context.Context, run dag.RunKey) ([]dag.TaskInstance, error)
+	// TaskInstanceTries returns the archived tries of a task instance, oldest first.
+	TaskInstanceTries(ctx context.Context, key dag.Key) ([]dag.TaskInstance, error)
+	// DeferredList returns the deferred task instances, longest waiting first.
+	DeferredList(ctx context.Context, limit int) ([]dag.TaskInstance, error)
+}
+
+// XCom is one exchanged value.
+type XCom struct {
+	dag.Key
+	Name string
+	// Try is the try that pushed it. Value is JSON.
+	Try   int
+	Value json.RawMessage
+	At    time.Time
+}
+
+// XComs reads exchanged values.
+type XComs interface {
+	// XComGet returns the value under name, or ErrNotFound.
+	XComGet(ctx context.Context, key dag.Key, name string) (*XCom, error)
+	// XComPrevious returns the value that an earlier try of the task instance pushed last, or ErrNotFound.
+	XComPrevious(ctx context.Context, key dag.Key, name string) (*XCom, error)
+	XComList(ctx context.Context, key dag.Key) ([]XCom, error)
+}
+
+// Variable is a row of variables. Value is ciphertext when Encrypted.
+type Variable struct {
+	Key, Value, Description string
+	Encrypted               bool
+}
+
+// Variables stores Airflow variables.
+type Variables interface {
+	VariableGet(ctx context.Context, key string) (*Variable, error)
+	VariableList(ctx context.Context) ([]Variable, error)
+	VariableSet(ctx context.Context, v *Variable) error
+	VariableDelete(ctx context.Context, key string) error
+}
+
+// ConnectionRow is a connection at rest: Sealed is the encrypted JSON form, everything else about it is inside.
+type ConnectionRow struct {
+	ID     string
+	Type   string
+	Sealed string
+}
+
+// Connections stores encrypted connections.
+type Connections interface {
+	ConnectionGet(ctx context.Context, id string) (*ConnectionRow, error)
+	ConnectionList(ctx context.Context) ([]ConnectionRow, error)
+	// ConnectionPut inserts, or with overwrite replaces; ErrExists without.
+	ConnectionPut(ctx context.Context, row *ConnectionRow, overwrite bool) error
+	ConnectionDelete(ctx context.Context, id string) error
+}
+
+// Pool limits concurrent task instances. Slots -1 is unlimited.
+type Pool struct {
+	Name            string
+	Slots           int
+	Description     string
+	IncludeDeferred bool
+}
+
+// Pools stores pools. default_pool always exists.
+type Pools interface {
+	PoolGet(ctx context.Context, name string) (*Pool, error)
+	PoolList(ctx context.Context) ([]Pool, error)
+	PoolSet(ctx context.Context, p *Pool) error
+	// PoolDelete refuses default_pool.
+	PoolDelete(ctx context.Context, name string) error
+	// PoolUsage counts, by pool, the slots of running, queued and deferred task instances.
+	PoolUsage(ctx context.Context) (map[string]PoolUse, error)
+}
+
+// PoolUse is the occupation of a pool, in slots.
+type PoolUse struct{ Running, Queued, Deferred, Scheduled int }
+
+// Admin is the life of the database itself.
+type Admin interface {
+	// SchemaMigrate brings the schema up to date; safe when several processes do it at once.
+	SchemaMigrate(ctx context.Context) error
+	// SchemaCheck returns ErrSchema with both versions when the schema does not match, ErrCorrupt when it is damaged.
+	SchemaCheck(ctx context.Context) error
+	// SchemaReset deletes everything and migrates.
+	SchemaReset(ctx context.Context) error
+	Close() error
+}
