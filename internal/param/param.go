@@ -269,10 +269,7 @@ func HasTemplate(value any) bool {
 	return false
 }
 
-var (
-	unmarshalerType = reflect.TypeFor[Unmarshaler]()
-	durationType    = reflect.TypeFor[Duration]()
-)
+var unmarshalerType = reflect.TypeFor[Unmarshaler]()
 
 func typeWord(t reflect.Type) string {
 	if reflect.PointerTo(t).Implements(unmarshalerType) {

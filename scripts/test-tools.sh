@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Installs the foreign programs that tests compare against or talk to, into the folder $1: a Python environment with
+# moto's server, the AWS CLI, boto3, croniter, pendulum and Jinja2. Needs a package client (apt-get) only when Python or
+# a C compiler (for the race detector) is missing. Does nothing when everything is there.
+set -euo pipefail
+tools=${1:?usage: test-tools.sh DIR}
+here=$(cd "$(dirname "$0")" && pwd)
+requirements=$here/test-requirements.txt
+stamp=$tools/python/.installed
+
+need() { # need COMMAND PACKAGE...: apt-get install the packages when the command is missing
+	local command=$1
+	shift
+	command -v "$command" >/dev/null && return
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "test-tools: $command is missing; install it (Debian: $*)" >&2
+		exit 1
+	fi
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
+need gcc gcc libc6-dev
+need bash bash
+need python3 python3 python3-venv
+if [ ! -f "$stamp" ] || ! cmp -s "$requirements" "$stamp"; then
+	rm -rf "$tools/python"
+	mkdir -p "$tools"
+	python3 -m venv "$tools/python" 2>/dev/null || { need python3-venv-missing python3-venv; python3 -m venv "$tools/python"; }
+	"$tools/python/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+	cp "$requirements" "$stamp"
+fi
