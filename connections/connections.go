@@ -59,6 +59,7 @@ func (e *NotFoundError) Error() string {
 	} else {
 		b.WriteString(" (no connection is defined)")
 	}
-	fmt.Fprintf(&b, "; define it with GUST_CONN_%s, in connections.yaml, or with `gust connections add %s`", strings.ToUpper(e.ID), e.ID)
+	fmt.Fprintf(&b, "; define it with GUST_CONN_%s, in connections.yaml, or with `gust connections add %s`",
+		strings.ToUpper(e.ID), e.ID)
 	return b.String()
 }

@@ -65,3 +65,16 @@ var ErrStopping = errors.New("the daemon is stopping")
 
 // ErrKilled is the cause of ctx when the attempt was killed, cleared or marked by a user, or its run timed out.
 var ErrKilled = errors.New("killed")
+
+// KilledError is ErrKilled with the reason, for people.
+type KilledError struct{ Reason string }
+
+func (e *KilledError) Error() string {
+	if e.Reason == "" {
+		return ErrKilled.Error()
+	}
+	return ErrKilled.Error() + ": " + e.Reason
+}
+
+// Unwrap makes errors.Is(err, ErrKilled) hold.
+func (e *KilledError) Unwrap() error { return ErrKilled }

@@ -22,7 +22,7 @@ func plainName(s string) string { return strings.ToLower(strings.ReplaceAll(s, "
 func distance(a, b string) int {
 	ra, rb := []rune(a), []rune(b)
 	if len(ra)-len(rb) > 8 || len(rb)-len(ra) > 8 {
-		return 9
+		return len(ra) + len(rb)
 	}
 	before, last := []int(nil), make([]int, len(rb)+1)
 	for j := range last {

@@ -36,6 +36,9 @@ import (
 // yields: nil, bool, string, int, int64, float64, []any or map[string]any.
 type Unmarshaler interface{ UnmarshalParam(value any) error }
 
+// Nullable is implemented by parameter types for which null is a value of its own rather than an absent one.
+type Nullable interface{ SetNull() }
+
 // Typed names the notation of an Unmarshaler for documentation, for example "bool or path".
 type Typed interface{ ParamType() string }
 
@@ -214,6 +217,9 @@ func (s *Schema) Decode(dst any, raw map[string]any, deferTemplates bool) []*Err
 		}
 		value := raw[name]
 		if value == nil {
+			if n, ok := v.FieldByIndex(f.index).Addr().Interface().(Nullable); ok {
+				n.SetNull()
+			}
 			continue
 		}
 		given[i] = true
