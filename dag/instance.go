@@ -64,7 +64,11 @@ type Deferral struct {
 	// Deadline is when the wait times out; zero = never. Timeout is the length that was asked for.
 	Deadline time.Time     `json:"deadline,omitzero"`
 	Timeout  time.Duration `json:"timeout,omitempty"`
-	// Event is the trigger's answer, once it fired; Failed is the error that ended the wait instead.
-	Event  json.RawMessage `json:"event,omitempty"`
-	Failed string          `json:"failed,omitempty"`
+	// ByExecutionTimeout is set when Deadline is where execution_timeout ends, which is sooner than Timeout.
+	ByExecutionTimeout bool `json:"by_execution_timeout,omitempty"`
+	// Event is the trigger's answer, once it fired; Failed is the error that ended the wait instead; TimedOut says that
+	// Deadline passed.
+	Event    json.RawMessage `json:"event,omitempty"`
+	Failed   string          `json:"failed,omitempty"`
+	TimedOut bool            `json:"timed_out,omitempty"`
 }

@@ -1,5 +1,7 @@
 package dag
 
+import "cmp"
+
 // TriggerRule says how the states of a task's direct upstream tasks let it run. See trigger rules in Airflow.
 type TriggerRule string
 
@@ -60,89 +62,75 @@ type Verdict struct {
 }
 
 // Evaluate applies the rule to the upstream counts, exactly as Airflow's TriggerRuleDep: a state is set as soon as it
-// is certain, without waiting for the rest. Neither Run nor Set means: wait.
+// is certain, without waiting for the rest. Neither Run nor Set means: wait. The empty rule is all_success.
 func (r TriggerRule) Evaluate(u Upstream) Verdict {
-	run := func(ok bool) Verdict { return Verdict{Run: ok} }
-	set := func(s State) Verdict { return Verdict{Set: s} }
-	failed := u.Failed + u.UpstreamFailed
-	done := u.Done() == u.Total
 	if u.Total == 0 {
-		return run(true)
+		return Verdict{Run: true}
+	}
+	if set := r.early(u); set != StateNone {
+		return Verdict{Set: set}
+	}
+	return Verdict{Run: r.runs(u)}
+}
+
+// early is the state that the task takes without running, StateNone while that is open.
+func (r TriggerRule) early(u Upstream) State {
+	failed, done := u.Failed+u.UpstreamFailed > 0, u.Done() == u.Total
+	when := func(certain bool, s State) State {
+		if certain {
+			return s
+		}
+		return StateNone
 	}
 	switch r {
-	case AllSuccess:
-		switch {
-		case failed > 0:
-			return set(StateUpstreamFailed)
-		case u.Skipped > 0:
-			return set(StateSkipped)
-		}
-		return run(u.Success == u.Total)
+	case AllSuccess, "":
+		return cmp.Or(when(failed, StateUpstreamFailed), when(u.Skipped > 0, StateSkipped))
 	case AllFailed:
-		if u.Success > 0 || u.Skipped > 0 {
-			return set(StateSkipped)
-		}
-		return run(failed == u.Total)
-	case AllDone:
-		return run(done)
+		return when(u.Success+u.Skipped > 0, StateSkipped)
 	case AllDoneMinOneSuccess:
-		switch {
-		case u.Skipped > 0:
-			return set(StateSkipped)
-		case done && u.Success == 0:
-			return set(StateUpstreamFailed)
-		}
-		return run(done)
+		return cmp.Or(when(u.Skipped > 0, StateSkipped), when(done && u.Success == 0, StateUpstreamFailed))
 	case AllSkipped:
-		if u.Success > 0 || failed > 0 {
-			return set(StateSkipped)
-		}
-		return run(u.Skipped == u.Total)
+		return when(u.Success > 0 || failed, StateSkipped)
 	case OneFailed:
-		if failed > 0 {
-			return run(true)
-		}
-		if done {
-			return set(StateSkipped)
-		}
+		return when(done && !failed, StateSkipped)
 	case OneSuccess:
-		switch {
-		case u.Success > 0:
-			return run(true)
-		case done && u.Skipped == u.Total:
-			return set(StateSkipped)
-		case done:
-			return set(StateUpstreamFailed)
-		}
+		return cmp.Or(when(u.Skipped == u.Total, StateSkipped), when(done && u.Success == 0, StateUpstreamFailed))
 	case OneDone:
-		if u.Success+u.Failed > 0 {
-			return run(true)
-		}
-		if done {
-			return set(StateSkipped)
-		}
+		return when(done && u.Success+u.Failed == 0, StateSkipped)
 	case NoneFailed:
-		if failed > 0 {
-			return set(StateUpstreamFailed)
-		}
-		return run(u.Success+u.Skipped == u.Total)
+		return when(failed, StateUpstreamFailed)
 	case NoneFailedMinOneSuccess:
-		switch {
-		case failed > 0:
-			return set(StateUpstreamFailed)
-		case u.Skipped == u.Total:
-			return set(StateSkipped)
-		}
-		return run(u.Success+u.Skipped == u.Total)
+		return cmp.Or(when(failed, StateUpstreamFailed), when(u.Skipped == u.Total, StateSkipped))
 	case NoneSkipped:
-		if u.Skipped > 0 {
-			return set(StateSkipped)
-		}
-		return run(done)
-	case Always:
-		return run(true)
+		return when(u.Skipped > 0, StateSkipped)
+	case AllDone, Always:
 	}
-	return Verdict{}
+	return StateNone
+}
+
+// runs reports whether the task may run, early having settled nothing.
+func (r TriggerRule) runs(u Upstream) bool {
+	switch r {
+	case AllSuccess, "":
+		return u.Success == u.Total
+	case AllFailed:
+		return u.Failed+u.UpstreamFailed == u.Total
+	case AllSkipped:
+		return u.Skipped == u.Total
+	case OneFailed:
+		return u.Failed+u.UpstreamFailed > 0
+	case OneSuccess:
+		return u.Success > 0
+	case OneDone:
+		return u.Success+u.Failed > 0
+	case NoneFailed, NoneFailedMinOneSuccess:
+		return u.Success+u.Skipped == u.Total
+	case AllDone, AllDoneMinOneSuccess, NoneSkipped:
+		return u.Done() == u.Total
+	case Always:
+		return true
+	}
+	return false
 }
 
 // WeightRule says how a task's effective priority follows from the weights around it.

@@ -27,8 +27,14 @@ var (
 	ErrFull = errors.New("disk is full")
 	// ErrCorrupt: the database file is damaged.
 	ErrCorrupt = errors.New("database is corrupt")
-	// ErrSchema: the database's schema is older or newer than this binary's.
+	// ErrSchema: the database's schema is older or newer than this binary's, or the file belongs to another program.
 	ErrSchema = errors.New("database schema does not match")
+	// ErrReadOnly: the database cannot be written to; nothing was applied.
+	ErrReadOnly = errors.New("database is read-only")
+	// ErrInvalid: the row breaks a rule of the schema, such as an unknown state; nothing was applied.
+	ErrInvalid = errors.New("row is not legal")
+	// ErrUncertain: the outcome of a commit could not be established; load the state again before going on.
+	ErrUncertain = errors.New("outcome of the commit is unknown")
 )
 
 // Store is everything. Consumers ask for the roles they need.
@@ -63,7 +69,8 @@ type Snapshot struct {
 	Versions map[string]*dag.DAG
 	// LastScheduled is, by dag id, the latest scheduled run (by RunAfter), finished or not.
 	LastScheduled map[string]dag.Run
-	// Latest is, by dag id, the latest run of any type and state (by RunAfter) with its task states, for depends_on_past.
+	// Latest is, by dag id, the latest run of any type and state (by RunAfter) with its tasks, for depends_on_past. Of a
+	// finished run's tasks only Key, State, TryNumber and EndDate are set.
 	Latest       map[string]ActiveRun
 	ImportErrors []ImportError
 }
@@ -72,7 +79,13 @@ type Snapshot struct {
 type ActiveRun struct {
 	Run   dag.Run
 	Tasks []dag.TaskInstance
+	// Skips are the run's XComs named SkipKey: what its branches decided. Filled in Snapshot.Active only.
+	Skips []XCom
 }
+
+// SkipKey is the XCom under which a branch's or short circuit's decision is remembered (Airflow: skipmixin_key), so that
+// a cleared downstream task is skipped again: {"followed": [task ids]} or {"skipped": [task ids]}.
+const SkipKey = "skipmixin_key"
 
 // Refresh is what processes other than the scheduler write.
 type Refresh struct {
@@ -82,9 +95,14 @@ type Refresh struct {
 	Queued []dag.Run
 }
 
-// Changes is one batch of the scheduler. Later entries for one key win.
+// Changes is one batch of the scheduler. Later entries for one key win; a later RunChange or TaskChange of a key must
+// leave the state that the earlier one sets.
 type Changes struct {
-	Dags         []DagRow
+	// Dags are DAGs as parsed. IsPaused counts only when the DAG is new to the store, so that a batch never undoes a
+	// command; afterwards Pauses and DagSetPaused set it.
+	Dags []DagRow
+	// Pauses are DAGs that the scheduler itself pauses (max_consecutive_failed_dag_runs). Applied after Dags.
+	Pauses       []string
 	Versions     []*dag.DAG // stored once per version
 	ImportErrors []ImportError
 	// ImportErrorsGone are the files whose import error is resolved.
@@ -94,14 +112,16 @@ type Changes struct {
 	// History archives a finished try that will be followed by another.
 	History []dag.TaskInstance
 	XComs   []XCom
-	// XComsClear deletes every XCom of the task instance, before XComs of the same batch are written.
+	// XComsClear starts a new try: every XCom of the task instance leaves XComGet and XComList, before XComs of the same
+	// batch are written. The latest value of each name stays readable through XComPrevious. An XCom of the same batch
+	// whose Try is below that of the batch's TaskChange of that key counts as cleared.
 	XComsClear []dag.Key
 	Heartbeat  *Heartbeat
 }
 
 // Empty reports whether there is nothing to write.
 func (c *Changes) Empty() bool {
-	return len(c.Dags)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
+	return len(c.Dags)+len(c.Pauses)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
 		len(c.History)+len(c.XComs)+len(c.XComsClear) == 0 && c.Heartbeat == nil
 }
 
@@ -210,7 +230,8 @@ type XCom struct {
 type XComs interface {
 	// XComGet returns the value under name, or ErrNotFound.
 	XComGet(ctx context.Context, key dag.Key, name string) (*XCom, error)
-	// XComPrevious returns the value that an earlier try of the task instance pushed last, or ErrNotFound.
+	// XComPrevious returns the value that an earlier try of the task instance pushed last (one that XComsClear cleared;
+	// an interrupted attempt counts as earlier although it has the same try number), or ErrNotFound.
 	XComPrevious(ctx context.Context, key dag.Key, name string) (*XCom, error)
 	XComList(ctx context.Context, key dag.Key) ([]XCom, error)
 }
@@ -271,7 +292,8 @@ type PoolUse struct{ Running, Queued, Deferred, Scheduled int }
 type Admin interface {
 	// SchemaMigrate brings the schema up to date; safe when several processes do it at once.
 	SchemaMigrate(ctx context.Context) error
-	// SchemaCheck returns ErrSchema with both versions when the schema does not match, ErrCorrupt when it is damaged.
+	// SchemaCheck returns ErrSchema with both versions when the schema does not match, ErrCorrupt when it is damaged. It
+	// reads the whole database; SchemaMigrate alone is the check for a start.
 	SchemaCheck(ctx context.Context) error
 	// SchemaReset deletes everything and migrates.
 	SchemaReset(ctx context.Context) error
