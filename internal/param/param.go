@@ -24,6 +24,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -380,9 +381,9 @@ func set(v reflect.Value, value any) error {
 			return mismatch()
 		}
 		out := reflect.MakeMapWithSize(v.Type(), len(items))
-		for key, item := range items {
+		for _, key := range slices.Sorted(maps.Keys(items)) { // the first problem is the same each time
 			e := reflect.New(v.Type().Elem()).Elem()
-			if err := setItem(e, item); err != nil {
+			if err := setItem(e, items[key]); err != nil {
 				return under(key, err)
 			}
 			out.SetMapIndex(reflect.ValueOf(key), e)
