@@ -1,0 +1,389 @@
+package dagfile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gust/dag"
+	"gust/internal/param"
+	"gust/operators"
+)
+
+// node is a task of the file.
+type node struct {
+	named
+	index  int // in file order
+	group  *group
+	task   *dag.Task
+	deps   []dependency
+	up     []*node
+	causes []dependency  // of up: which dependency made the edge
+	upAt   map[*node]int // of up, when it is long
+	down   []*node
+}
+
+// readTasks reads the tasks: their place, BaseOperator arguments and operator parameters.
+func (b *builder) readTasks() {
+	groups := make([]string, 0, len(b.groups))
+	for _, g := range b.groups {
+		groups = append(groups, g.name)
+	}
+	for i, item := range b.namedItems("tasks", "task_id") {
+		n := &node{named: item, index: i}
+		b.nodes = append(b.nodes, n)
+		b.byName[n.name] = n
+		b.place(n, groups)
+		b.readTask(n)
+		n.deps = b.dependencies(n.cfg.get("dependencies"), n.path+".dependencies")
+	}
+	b.uniqueIDs()
+}
+
+// place finds the task's group and makes its full id.
+func (b *builder) place(n *node, groups []string) {
+	if v := n.cfg.get("task_group_name"); !v.isNull() {
+		path := n.path + ".task_group_name"
+		if name, ok := b.text(v, path); ok {
+			if n.group = b.byGroup[name]; n.group == nil {
+				b.fail(v.pos, path, Problem{
+					Message: fmt.Sprintf("unknown task group %q", clip(name)), Nearest: b.nearest(name, groups),
+				})
+			}
+		}
+	}
+	for g := n.group; g != nil; g = g.parent {
+		g.members = append(g.members, n)
+	}
+	s := b.args
+	if n.group != nil {
+		s = n.group.scope
+	}
+	t := s.proto
+	_, t.Line, _ = n.pos.src.locate(n.pos)
+	t.ID = n.group.childID(n.name)
+	if n.group != nil {
+		t.Group = n.group.id
+	}
+	n.task = &t
+	if !validID(n.name, true) || !validID(t.ID, true) {
+		b.fail(n.pos, n.path, Problem{Message: fmt.Sprintf("%q is not a task id", clip(n.name)), Expected: idRule})
+	}
+}
+
+func (b *builder) uniqueIDs() {
+	byID := make(map[string]*node, len(b.nodes))
+	for _, g := range b.groups {
+		if n := b.byName[g.name]; n != nil && n.task.ID == g.id {
+			b.errorf(n.pos, n.path, "task and task group have the same id %q", g.id)
+		}
+	}
+	for _, n := range b.nodes {
+		if other := byID[n.task.ID]; other != nil {
+			b.errorf(n.pos, n.path, "duplicate task id %q, also that of %s", n.task.ID, other.path)
+		}
+		byID[n.task.ID] = n
+	}
+}
+
+// readTask fills the task from its keys and what it inherits.
+func (b *builder) readTask(n *node) {
+	s := b.args
+	if n.group != nil {
+		s = n.group.scope
+	}
+	spec := b.operator(n)
+	p := &operatorParams{b: b, n: n, spec: spec, vals: map[string]argument{}}
+	if spec != nil {
+		p.schema = spec.Schema()
+		n.task.Operator, n.task.Inline = spec.Name, spec.Inline
+	}
+	for _, e := range n.cfg.keys {
+		b.taskKey(p, e, n.path+"."+e.key)
+	}
+	if n.task.WaitForDownstream {
+		n.task.DependsOnPast = true
+	}
+	if b.d.FailFast && n.task.TriggerRule != dag.AllSuccess {
+		b.errorf(n.pos, n.path, "trigger_rule %s in a DAG with fail_fast, where every task must have all_success",
+			n.task.TriggerRule)
+	}
+	b.taskParams(n, s)
+	if spec != nil {
+		p.inherit(s)
+		p.decode()
+	}
+}
+
+// taskKey handles one key of a task.
+func (b *builder) taskKey(p *operatorParams, e entry, path string) {
+	t := p.n.task
+	reason, idle := taskNoEffect[e.key]
+	set, isBase := baseArgs[e.key]
+	switch {
+	case e.kind != kindText:
+		b.fail(e.pos, path, Problem{Message: "the key is a " + e.kind.String(), Expected: "a string", Hint: "quote it"})
+	case slices.Contains(taskStructure, e.key), isAnchorHolder(e.key), e.key == "params":
+	case p.declares(e.key):
+		p.vals[e.key] = argument{e.val, path}
+	case isBase:
+		set(b, t, e.val, path, b.zoneDAG)
+	case idle:
+		b.idle(e, path, reason)
+	case isCallback(e.key):
+		b.warn(e.pos, path, Problem{Message: "has no effect: " + noCallbacks})
+	case removedKeys[e.key] != "":
+		b.fail(e.pos, path, Problem{Message: "dag-factory 1.0 removed this key", Hint: removedKeys[e.key]})
+	case e.key == "expand" || e.key == "partial":
+		b.fail(e.pos, path, Problem{
+			Message: "mapped tasks (expand, partial) are not supported yet",
+			Hint:    "write one task per item, or map inside a Step Functions state machine",
+		})
+	case e.key == "variables_as_arguments":
+		b.fail(e.pos, path, Problem{
+			Message: "variables_as_arguments is not supported", Hint: "use the template {{ var.value.NAME }} in the parameter",
+		})
+	case taskPython[e.key] != "":
+		if p.spec != nil { // otherwise the operator is the problem
+			b.fail(e.pos, path, Problem{Message: "Python code cannot run in Gust", Hint: taskPython[e.key]})
+		}
+	case p.spec != nil:
+		problem := Problem{Message: "unknown parameter of " + p.spec.Name, Nearest: b.nearest(e.key, p.names())}
+		if problem.Nearest == "" && len(p.schema.Fields) > 0 {
+			problem.Expected = "one of " + strings.Join(p.schema.Names(), ", ") + ", or a task argument"
+		}
+		b.fail(e.pos, path, problem)
+	}
+}
+
+// operator resolves the task's operator; nil after a problem.
+func (b *builder) operator(n *node) *operators.Spec {
+	v, path := n.cfg.get("operator"), n.path+".operator"
+	if v.isNull() {
+		if d := n.cfg.find("decorator"); d != nil && !d.val.isNull() {
+			b.fail(d.pos, n.path+".decorator", Problem{
+				Message: "decorator tasks run Python functions, which Gust cannot call", Hint: missingOperators["PythonOperator"],
+			})
+			return nil
+		}
+		b.fail(n.pos, n.path, Problem{
+			Message:  "missing operator",
+			Expected: "the name of an operator, such as BashOperator",
+			Hint:     misspelt(n.cfg, "operator"),
+		})
+		return nil
+	}
+	name, ok := b.text(v, path)
+	if !ok {
+		return nil
+	}
+	n.task.Written = name
+	if spec, ok := b.opts.Operators.Lookup(name); ok {
+		return spec
+	}
+	class := className(name)
+	if hint := missingOperators[class]; hint != "" {
+		b.fail(v.pos, path, Problem{Message: fmt.Sprintf("operator %q is not supported", clip(name)), Hint: hint})
+		return nil
+	}
+	p := Problem{Message: fmt.Sprintf("unknown operator %q", clip(name)), Nearest: b.nearestOperator(class)}
+	if p.Nearest == "" {
+		p.Hint = "see gust operators list"
+	}
+	b.fail(v.pos, path, p)
+	return nil
+}
+
+// nearestOperator compares class names: import paths are long, and alike for unlike operators.
+func (b *builder) nearestOperator(class string) string {
+	if spec, ok := b.opts.Operators.Lookup(class); ok {
+		return spec.Name
+	}
+	specs := b.opts.Operators.Specs()
+	names := make([]string, len(specs))
+	for i, s := range specs {
+		names[i] = s.Name
+	}
+	return b.nearest(class, names)
+}
+
+// taskParams merges the task's params over those of its groups.
+func (b *builder) taskParams(n *node, s *scope) {
+	own := n.cfg.find("params")
+	if own == nil && len(s.task) == 0 {
+		return
+	}
+	all := make(map[string]any, len(s.task))
+	for k, v := range s.task {
+		all[k] = v
+	}
+	path := n.path + ".params"
+	if own != nil {
+		for k, v := range b.paramValues(own.val, path) {
+			all[k] = v
+		}
+	}
+	if len(all) > 0 {
+		n.task.TaskParams = b.jsonText(all, n.cfg, path)
+	}
+}
+
+// operatorParams collects and checks the parameters of one task's operator.
+type operatorParams struct {
+	b      *builder
+	n      *node
+	spec   *operators.Spec
+	schema *param.Schema
+	vals   map[string]argument // by name as written
+	order  []string            // its keys, sorted
+}
+
+func (p *operatorParams) declares(key string) bool {
+	if p.schema == nil {
+		return false
+	}
+	_, ok := p.schema.Field(key)
+	return ok
+}
+
+// names lists everything the task may say, for the nearest name.
+func (p *operatorParams) names() []string {
+	return slices.Concat(p.schema.Names(), sortedKeys(baseArgs), taskStructure, []string{"params"})
+}
+
+// inherit adds the default_args that the operator declares and the task does not give.
+func (p *operatorParams) inherit(s *scope) {
+	for _, key := range s.order {
+		if f, ok := p.schema.Field(key); ok && p.find(f.Name) == nil {
+			p.vals[key] = s.args[key]
+		}
+	}
+	p.order = sortedKeys(p.vals)
+}
+
+// decode converts the parameters to JSON and checks them as the operator will.
+func (p *operatorParams) decode() {
+	b, t := p.b, p.n.task
+	raw, good := make(map[string]any, len(p.vals)+1), true
+	for _, key := range p.order {
+		a := p.vals[key]
+		x, ok := b.json(a.val, a.path)
+		good = good && ok
+		if key == "execution_delta" {
+			x = relativeDuration(x)
+		}
+		raw[key] = x
+	}
+	if byDefault := b.opts.DefaultDeferrable; byDefault != nil && p.spec.Sensor {
+		if f, ok := p.schema.Field("deferrable"); ok && p.find(f.Name) == nil {
+			raw[f.Name] = *byDefault
+		}
+	}
+	p.templates()
+	if !good {
+		return
+	}
+	if len(raw) > 0 {
+		t.Params = raw
+	}
+	op := p.spec.New()
+	errs := p.schema.Decode(op, raw, true)
+	for _, e := range errs {
+		p.report(e)
+	}
+	if len(errs) > 0 {
+		return
+	}
+	if v, ok := op.(operators.Validator); ok {
+		for _, err := range flat(v.Validate()) {
+			p.invalid(err)
+		}
+	}
+	if parker, ok := op.(operators.Parker); ok {
+		t.Parks = parker.Parks()
+	}
+}
+
+// relativeDuration turns dag-factory's relative text ("1 day") into a duration text; other values stay.
+func relativeDuration(x any) any {
+	text, ok := x.(string)
+	if !ok {
+		return x
+	}
+	s, ok := relativeSpan(text)
+	if !ok {
+		return x
+	}
+	return (time.Duration(s.days)*24*time.Hour + s.clock).String()
+}
+
+// flat splits joined errors.
+func flat(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, e := range many.Unwrap() {
+			out = append(out, flat(e)...)
+		}
+		return out
+	}
+	return []error{err}
+}
+
+func (p *operatorParams) invalid(err error) {
+	var e *param.Error
+	if errors.As(err, &e) {
+		p.report(e)
+		return
+	}
+	p.b.errorf(p.n.pos, p.n.path, "%s: %v", p.spec.Name, err)
+}
+
+// report places a parameter error at the value it is about.
+func (p *operatorParams) report(e *param.Error) {
+	at, path := p.n.pos, p.n.path
+	problem := Problem{Message: e.Problem, Expected: e.Expected, Nearest: e.Nearest}
+	if len(e.Path) == 0 {
+		problem.Message += " of " + p.spec.Name
+		p.b.fail(at, path, problem)
+		return
+	}
+	a := p.find(e.Path[0])
+	if a == nil {
+		p.b.fail(at, path+"."+strings.Join(e.Path, "."), problem)
+		return
+	}
+	v, path := p.b.plain(a.val, a.path), a.path
+	for _, key := range e.Path[1:] {
+		next, nextPath := child(v, path, key)
+		path = nextPath
+		if next != nil {
+			v = next
+		}
+	}
+	p.b.fail(v.pos, path, problem)
+}
+
+// find returns the parameter under a name, its aliases included.
+func (p *operatorParams) find(name string) *argument {
+	if a, ok := p.vals[name]; ok {
+		return &a
+	}
+	f, ok := p.schema.Field(name)
+	if !ok {
+		return nil
+	}
+	if a, ok := p.vals[f.Name]; ok {
+		return &a
+	}
+	for _, n := range f.Aliases {
+		if a, ok := p.vals[n]; ok {
+			return &a
+		}
+	}
+	return nil
+}
