@@ -1,0 +1,109 @@
+package plan
+
+import (
+	"time"
+
+	"gust/dag"
+)
+
+// examineTask asks whether a task without a state may run now, or is finished without running.
+func (s *State) examineTask(t *task) {
+	if t.row.State != dag.StateNone || t.run.row.State != dag.RunRunning {
+		return
+	}
+	switch v := t.spec.TriggerRule.Evaluate(t.up); {
+	case v.Set != dag.StateNone:
+		s.finish(t, v.Set, s.now)
+	case v.Run && t.pastReason() == "":
+		s.newTry(t)
+	}
+}
+
+// newTry makes a task ready for its next try. A finished try before it is archived.
+func (s *State) newTry(t *task) {
+	if t.row.State != dag.StateNone && t.row.TryNumber > 0 {
+		old := t.row
+		old.State, old.NotBefore = dag.StateFailed, time.Time{}
+		t.archive = &old
+	}
+	t.row.TryNumber++
+	t.row.StartDate, t.row.EndDate, t.row.QueuedAt = time.Time{}, time.Time{}, time.Time{}
+	t.row.Deferral = nil
+	s.enqueue(t)
+}
+
+// enqueue makes a task ready for the try it has.
+func (s *State) enqueue(t *task) {
+	t.row.NotBefore = time.Time{}
+	s.move(t, scheduled)
+	if t.spec.Inline && t.run.pipeline.pause.limit < 0 {
+		s.runInline(t)
+		return
+	}
+	s.lag(t)
+	s.offer(t)
+}
+
+// lag lets the row of a task follow later, if it is still in this state then.
+func (s *State) lag(t *task) {
+	if s.cfg.StateLag > 0 {
+		t.since = s.now
+		s.lagging.push(lag{t, s.now})
+	}
+}
+
+// runInline finishes a task that does nothing, without a worker.
+func (s *State) runInline(t *task) {
+	t.row.StartDate = s.now
+	if t.row.FirstStart.IsZero() {
+		t.row.FirstStart = s.now
+	}
+	s.finish(t, dag.StateSuccess, s.now)
+}
+
+// move changes a task's state and everything that counts states.
+func (s *State) move(t *task, to dag.State) {
+	from, r := t.row.State, t.run
+	t.row.State = to
+	s.mark(t)
+	wasLive, isLive := from != dag.StateNone && !from.Finished(), to != dag.StateNone && !to.Finished()
+	switch {
+	case isLive && !wasLive:
+		r.live++
+	case wasLive && !isLive:
+		r.live--
+	}
+	if from.Finished() || !to.Finished() {
+		return
+	}
+	r.unfinished--
+	if dependsOnPast(t.spec) {
+		r.pastOpen--
+	}
+	for _, j := range r.graph.down[t.index] {
+		d := &r.tasks[j]
+		d.up.Add(to, 1)
+		if d.row.State == dag.StateNone {
+			s.look(d)
+		}
+	}
+	for _, n := range r.next {
+		s.lookPast(n, t.spec)
+	}
+	s.touchRun(r)
+}
+
+// finish ends a task. Its slots become free; what waited for it is looked at again.
+func (s *State) finish(t *task, to dag.State, at time.Time) {
+	s.release(t, heldSlot|heldPool)
+	if at.Before(t.row.StartDate) {
+		at = t.row.StartDate // the clock went back
+	}
+	t.row.EndDate = at
+	t.row.NotBefore = time.Time{}
+	t.row.Deferral = nil
+	s.move(t, to)
+	if to == dag.StateFailed && t.run.graph.dag.FailFast && t.run.row.State == dag.RunRunning {
+		s.failFast(t)
+	}
+}

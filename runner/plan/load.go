@@ -1,0 +1,185 @@
+package plan
+
+import (
+	"slices"
+
+	"gust/dag"
+	"gust/store"
+)
+
+// load builds everything from a snapshot.
+func (s *State) load(snap *store.Snapshot) {
+	for i := range snap.Dags {
+		s.dagRow(&snap.Dags[i])
+	}
+	s.poolsLoaded(snap.Pools)
+	for id, r := range snap.LastScheduled {
+		s.pipeline(id).last = slotOf(&r)
+	}
+	for _, e := range snap.ImportErrors {
+		s.errors[e.FileLoc] = true
+	}
+	var started []*run
+	for i := range snap.Active {
+		if r := s.loadRun(&snap.Active[i], snap.Versions); r != nil {
+			started = append(started, r)
+		}
+	}
+	for i := range snap.Queued {
+		s.addQueued(snap.Queued[i])
+	}
+	for _, r := range started {
+		s.occupy(r)
+	}
+	for _, r := range started {
+		s.resume(r)
+	}
+	s.endStrangers()
+}
+
+// inherit keeps the DAGs that files have delivered to the State that is replaced.
+func (s *State) inherit(old *State) {
+	for _, p := range old.pick(func(p *pipeline) bool { return p.dag != nil }) {
+		heir := s.pipeline(p.row.DagID)
+		heir.loaded = p.loaded
+		s.use(heir, p.dag)
+	}
+}
+
+// loadRun takes in an unfinished run and returns it when it is running.
+func (s *State) loadRun(a *store.ActiveRun, versions map[string]*dag.DAG) *run {
+	if a.Run.State.Finished() {
+		return nil
+	}
+	r := &run{row: a.Run, saved: a.Run.State, pipeline: s.pipeline(a.Run.DagID)}
+	if r.row.State == dag.RunQueued {
+		r.stored, r.skips = a.Tasks, a.Skips
+		s.register(r)
+		return nil
+	}
+	d := versions[a.Run.DagVersion]
+	if d == nil {
+		s.warn("run %s of DAG %s cannot go on: its version %q is not stored", a.Run.RunID, a.Run.DagID, a.Run.DagVersion)
+		return nil
+	}
+	r.skips = a.Skips
+	s.register(r)
+	s.follows(r, s.graphFor(d))
+	s.build(r, a.Tasks)
+	s.askPast(r)
+	s.touchRun(r)
+	return r
+}
+
+// occupy counts what the attempts that are out hold, before anything new is let in.
+func (s *State) occupy(r *run) {
+	for i := range r.tasks {
+		t := &r.tasks[i]
+		if t.absent {
+			continue
+		}
+		keeps := s.pool(t.row.Pool).deferred
+		switch t.row.State {
+		case dag.StateQueued, dag.StateRunning, dag.StateRestarting:
+			if s.isHeld(t) && !t.parks() {
+				s.take(t, heldSlot|heldPool)
+			} else if keeps && (t.parks() || answered(t.row.Deferral)) {
+				s.take(t, heldPool)
+			}
+		case dag.StateDeferred:
+			if keeps {
+				s.take(t, heldPool)
+			}
+		case scheduled:
+			if keeps && answered(t.row.Deferral) {
+				s.take(t, heldPool)
+			}
+		}
+	}
+}
+
+// isHeld reports whether the attempt of a queued or running task is where it belongs.
+func (s *State) isHeld(t *task) bool {
+	if t.parks() {
+		return s.parked.has(t.row.Attempt())
+	}
+	return s.out.has(t.row.Attempt())
+}
+
+// resume goes on with the stored tasks of a run where an earlier life has left them.
+func (s *State) resume(r *run) {
+	s.skipAgain(r, r.skips)
+	r.skips = nil
+	for i := range r.tasks {
+		t := &r.tasks[i]
+		if t.absent || t.fresh {
+			continue
+		}
+		switch t.row.State {
+		case scheduled:
+			s.again(t, answered(t.row.Deferral) || !t.row.StartDate.IsZero())
+		case dag.StateQueued, dag.StateRunning:
+			if !s.isHeld(t) {
+				s.again(t, true)
+			}
+		case dag.StateRestarting:
+			if !s.isHeld(t) {
+				t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
+				s.retryLater(t, s.now, 0)
+			}
+		case dag.StateUpForRetry, dag.StateUpForReschedule:
+			s.sleep(t)
+		case dag.StateDeferred:
+			switch a := t.row.Attempt(); {
+			case t.row.Deferral == nil || answered(t.row.Deferral):
+				s.again(t, true)
+			case !s.parked.has(a):
+				s.parked.add(a)
+				s.d.Effects = append(s.d.Effects, Park{s.work(t)})
+			}
+		}
+	}
+}
+
+// again makes a task ready for the try that its row names. The row changes when it begins, or has waited a while.
+func (s *State) again(t *task, resumed bool) {
+	t.resumed = resumed
+	t.row.State = scheduled
+	s.mark(t)
+	s.lag(t)
+	s.offer(t)
+}
+
+// removeRow ends a stored instance of a task that the run's version does not have.
+func (s *State) removeRow(row *dag.TaskInstance) {
+	if row.State.Finished() {
+		return
+	}
+	gone := *row
+	gone.State, gone.EndDate, gone.Deferral = dag.StateRemoved, s.now, nil
+	s.d.Changes.Tasks = append(s.d.Changes.Tasks, store.TaskChange{From: row.State, FromTry: row.TryNumber, Task: gone})
+}
+
+// endStrangers ends the attempts that are out although the rows know nothing of them any more.
+func (s *State) endStrangers() {
+	const reason = "the task was changed by another process"
+	current := func(a dag.Attempt, states ...dag.State) bool {
+		r := s.runs[a.Run()]
+		if r == nil || r.tasks == nil {
+			return false
+		}
+		i, ok := r.graph.index[a.TaskID]
+		return ok && r.tasks[i].row.Attempt() == a && slices.Contains(states, r.tasks[i].row.State)
+	}
+	for _, a := range s.out.sorted() {
+		if !current(a, dag.StateQueued, dag.StateRunning, dag.StateRestarting) {
+			s.d.Effects = append(s.d.Effects, Kill{a, reason})
+		}
+	}
+	for _, a := range s.parked.sorted() {
+		if !current(a, dag.StateQueued, dag.StateRunning, dag.StateRestarting, dag.StateDeferred) {
+			s.parked.remove(a)
+			s.d.Effects = append(s.d.Effects, Drop{a, reason})
+		}
+	}
+}

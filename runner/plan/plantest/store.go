@@ -1,0 +1,451 @@
+// Package plantest helps to test the scheduler without a database or an executor: a store in memory that guards every
+// transition as a real one does, and DAGs from one line.
+package plantest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gust/dag"
+	"gust/runner/plan"
+	"gust/store"
+)
+
+// Store is the part of store.Store that the scheduler uses, in memory.
+type Store struct {
+	// Before, when set, is called with each commit before it is tried.
+	Before func(*store.Changes)
+
+	mu       sync.Mutex
+	commits  int
+	fail     []error
+	dags     map[string]store.DagRow
+	pools    map[string]store.Pool
+	versions map[string][]byte
+	errors   map[string]store.ImportError
+	runs     map[dag.RunKey]dag.Run
+	tasks    map[dag.Key]dag.TaskInstance
+	order    map[dag.RunKey][]dag.Key
+	history  map[dag.Key][]dag.TaskInstance
+	xcoms    map[dag.Key]map[string]store.XCom
+	beat     *store.Heartbeat
+}
+
+// NewStore returns a store with default_pool.
+func NewStore() *Store {
+	return &Store{
+		dags: map[string]store.DagRow{}, versions: map[string][]byte{}, errors: map[string]store.ImportError{},
+		pools: map[string]store.Pool{dag.DefaultPool: {Name: dag.DefaultPool, Slots: 128}},
+		runs:  map[dag.RunKey]dag.Run{}, tasks: map[dag.Key]dag.TaskInstance{}, order: map[dag.RunKey][]dag.Key{},
+		history: map[dag.Key][]dag.TaskInstance{}, xcoms: map[dag.Key]map[string]store.XCom{},
+	}
+}
+
+// Commits is how many commits have been tried.
+func (s *Store) Commits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.commits
+}
+
+// FailNext makes the next commits fail with these errors, one after the other; nil lets one pass.
+func (s *Store) FailNext(errs ...error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = append(s.fail, errs...)
+}
+
+// EngineLoad implements store.Engine.
+func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap := &store.Snapshot{
+		Refresh: s.refresh(), Versions: map[string]*dag.DAG{}, LastScheduled: map[string]dag.Run{},
+		Latest: map[string]store.ActiveRun{},
+	}
+	for _, r := range s.sorted(func(dag.Run) bool { return true }) {
+		if r.Type == dag.RunScheduled {
+			snap.LastScheduled[r.DagID] = r
+		}
+		if r.State.Finished() {
+			continue
+		}
+		a := store.ActiveRun{Run: r, Tasks: s.tasksOf(r.RunKey)}
+		for _, k := range s.order[r.RunKey] {
+			if x, ok := s.xcoms[k][store.SkipKey]; ok {
+				a.Skips = append(a.Skips, x)
+			}
+		}
+		snap.Active = append(snap.Active, a)
+		if r.DagVersion != "" {
+			d, err := s.version(r.DagVersion)
+			if err != nil {
+				return nil, err
+			}
+			snap.Versions[r.DagVersion] = d
+		}
+	}
+	for _, e := range s.errors {
+		snap.ImportErrors = append(snap.ImportErrors, e)
+	}
+	return snap, nil
+}
+
+// EngineRefresh implements store.Engine.
+func (s *Store) EngineRefresh(context.Context) (*store.Refresh, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.refresh()
+	return &r, nil
+}
+
+func (s *Store) refresh() store.Refresh {
+	var r store.Refresh
+	for _, d := range s.dags {
+		r.Dags = append(r.Dags, d)
+	}
+	slices.SortFunc(r.Dags, func(a, b store.DagRow) int { return strings.Compare(a.DagID, b.DagID) })
+	for _, p := range s.pools {
+		r.Pools = append(r.Pools, p)
+	}
+	slices.SortFunc(r.Pools, func(a, b store.Pool) int { return strings.Compare(a.Name, b.Name) })
+	r.Queued = s.sorted(func(r dag.Run) bool { return r.State == dag.RunQueued })
+	return r
+}
+
+// sorted lists runs, oldest first.
+func (s *Store) sorted(match func(dag.Run) bool) []dag.Run {
+	var out []dag.Run
+	for _, r := range s.runs {
+		if match(r) {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b dag.Run) int {
+		if c := a.RunAfter.Compare(b.RunAfter); c != 0 {
+			return c
+		}
+		return strings.Compare(a.DagID+a.RunID, b.DagID+b.RunID)
+	})
+	return out
+}
+
+func (s *Store) tasksOf(key dag.RunKey) []dag.TaskInstance {
+	var out []dag.TaskInstance
+	for _, k := range s.order[key] {
+		out = append(out, s.tasks[k])
+	}
+	return out
+}
+
+func (s *Store) version(version string) (*dag.DAG, error) {
+	raw, ok := s.versions[version]
+	if !ok {
+		return nil, fmt.Errorf("version %s: %w", version, store.ErrNotFound)
+	}
+	d := &dag.DAG{}
+	if err := json.Unmarshal(raw, d); err != nil {
+		return nil, err
+	}
+	d.Index()
+	return d, nil
+}
+
+// EngineCommit implements store.Engine: everything is checked before anything is applied.
+func (s *Store) EngineCommit(_ context.Context, c *store.Changes) error {
+	if s.Before != nil {
+		s.Before(c)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commits++
+	if len(s.fail) > 0 {
+		err := s.fail[0]
+		s.fail = s.fail[1:]
+		if errors.Is(err, store.ErrUncertain) && s.check(c) == nil {
+			return errors.Join(err, s.apply(c)) // it has reached the disk all the same
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.check(c); err != nil {
+		return err
+	}
+	return s.apply(c)
+}
+
+func (s *Store) check(c *store.Changes) error {
+	for _, r := range c.Runs {
+		old, ok := s.runs[r.Run.RunKey]
+		switch {
+		case r.New && (ok || s.dateTaken(&r.Run)):
+			return fmt.Errorf("run %s: %w", r.Run.RunID, store.ErrExists)
+		case !r.New && (!ok || old.State != r.From):
+			return fmt.Errorf("run %s is %q, not %q: %w", r.Run.RunID, old.State, r.From, store.ErrConflict)
+		}
+	}
+	seen := map[dag.Key]bool{}
+	for _, t := range c.Tasks {
+		if seen[t.Task.Key] {
+			return fmt.Errorf("task %s is changed twice in one commit", t.Task.Key)
+		}
+		seen[t.Task.Key] = true
+		old, ok := s.tasks[t.Task.Key]
+		switch {
+		case t.New && ok:
+			return fmt.Errorf("task %s: %w", t.Task.Key, store.ErrExists)
+		case !t.New && (!ok || old.State != t.From || old.TryNumber != t.FromTry):
+			return fmt.Errorf("task %s is %s try %d, not %s try %d: %w", t.Task.Key, old.State, old.TryNumber, t.From,
+				t.FromTry, store.ErrConflict)
+		}
+	}
+	return nil
+}
+
+func (s *Store) dateTaken(run *dag.Run) bool {
+	for _, r := range s.runs {
+		if r.DagID == run.DagID && !run.LogicalDate.IsZero() && r.LogicalDate.Equal(run.LogicalDate) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Store) apply(c *store.Changes) error {
+	for _, d := range c.Versions {
+		raw, err := json.Marshal(d)
+		if err != nil {
+			return err
+		}
+		s.versions[d.Version] = raw
+	}
+	for _, d := range c.Dags {
+		if old, ok := s.dags[d.DagID]; ok {
+			d.IsPaused = old.IsPaused
+		}
+		s.dags[d.DagID] = d
+	}
+	for _, id := range c.Pauses {
+		d := s.dags[id]
+		d.IsPaused = true
+		s.dags[id] = d
+	}
+	for _, e := range c.ImportErrors {
+		s.errors[e.FileLoc] = e
+	}
+	for _, f := range c.ImportErrorsGone {
+		delete(s.errors, f)
+	}
+	for _, r := range c.Runs {
+		s.runs[r.Run.RunKey] = r.Run
+	}
+	for _, k := range c.XComsClear {
+		delete(s.xcoms, k)
+	}
+	for _, t := range c.Tasks {
+		if t.New {
+			s.order[t.Task.Run()] = append(s.order[t.Task.Run()], t.Task.Key)
+		}
+		s.tasks[t.Task.Key] = t.Task
+	}
+	for _, h := range c.History {
+		s.history[h.Key] = append(s.history[h.Key], h)
+	}
+	for _, x := range c.XComs {
+		if s.xcoms[x.Key] == nil {
+			s.xcoms[x.Key] = map[string]store.XCom{}
+		}
+		s.xcoms[x.Key][x.Name] = x
+	}
+	if c.Heartbeat != nil {
+		s.beat = c.Heartbeat
+	}
+	return nil
+}
+
+// RunCreate implements store.Runs.
+func (s *Store) RunCreate(_ context.Context, run *dag.Run) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.runs[run.RunKey]; ok || s.dateTaken(run) {
+		return fmt.Errorf("run %s: %w", run.RunID, store.ErrExists)
+	}
+	s.runs[run.RunKey] = *run
+	return nil
+}
+
+// RunGet implements store.Runs.
+func (s *Store) RunGet(_ context.Context, key dag.RunKey) (*dag.Run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.runs[key]
+	if !ok {
+		return nil, fmt.Errorf("run %s: %w", key.RunID, store.ErrNotFound)
+	}
+	return &r, nil
+}
+
+// RunList implements store.Runs for the filters that the scheduler uses.
+func (s *Store) RunList(_ context.Context, p *store.RunListParams) ([]dag.Run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.sorted(func(r dag.Run) bool {
+		return (p.DagID == "" || r.DagID == p.DagID) &&
+			(len(p.States) == 0 || slices.Contains(p.States, r.State)) &&
+			(len(p.Types) == 0 || slices.Contains(p.Types, r.Type)) &&
+			(p.LogicalDate.IsZero() || r.LogicalDate.Equal(p.LogicalDate)) &&
+			(p.Before.IsZero() || r.RunAfter.Before(p.Before))
+	})
+	slices.Reverse(out)
+	if p.Limit > 0 && len(out) > p.Limit {
+		out = out[:p.Limit]
+	}
+	return out, nil
+}
+
+// TaskInstanceList implements store.TaskInstances.
+func (s *Store) TaskInstanceList(_ context.Context, key dag.RunKey) ([]dag.TaskInstance, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tasksOf(key), nil
+}
+
+// DagVersionGet implements store.Dags.
+func (s *Store) DagVersionGet(_ context.Context, version string) (*dag.DAG, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.version(version)
+}
+
+// Answer answers a question of the plan.
+func (s *Store) Answer(n plan.Need) (plan.Event, error) {
+	ctx := context.Background()
+	switch {
+	case n.Version != "":
+		d, err := s.DagVersionGet(ctx, n.Version)
+		return plan.Version{DAG: d}, err
+	case n.Recent != "":
+		runs, err := s.RunList(ctx, &store.RunListParams{DagID: n.Recent, Limit: n.Limit,
+			States: []dag.RunState{dag.RunSuccess, dag.RunFailed}})
+		e := plan.Recent{DagID: n.Recent}
+		for _, r := range runs {
+			e.States = append(e.States, r.State)
+		}
+		return e, err
+	}
+	p := &store.RunListParams{DagID: n.Before.DagID, Before: n.Before.RunAfter}
+	if n.ScheduledOnly {
+		p.Types = []dag.RunType{dag.RunScheduled}
+	}
+	runs, err := s.RunList(ctx, p)
+	e := plan.Past{Run: n.Before.RunKey, Known: map[string]bool{}}
+	for i, r := range runs {
+		tasks, _ := s.TaskInstanceList(ctx, r.RunKey)
+		if i == 0 {
+			e.Previous = &store.ActiveRun{Run: r, Tasks: tasks}
+			continue
+		}
+		for _, t := range tasks {
+			e.Known[t.TaskID] = true
+		}
+	}
+	return e, err
+}
+
+// SetPaused pauses or unpauses a DAG, as another process would.
+func (s *Store) SetPaused(id string, paused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.dags[id]
+	d.IsPaused = paused
+	s.dags[id] = d
+}
+
+// SetPool creates, changes or, with slots below -1, deletes a pool.
+func (s *Store) SetPool(name string, slots int, deferred bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slots < -1 {
+		delete(s.pools, name)
+		return
+	}
+	s.pools[name] = store.Pool{Name: name, Slots: slots, IncludeDeferred: deferred}
+}
+
+// Clear sets a task back to none, and its run to queued when that has ended, as `tasks clear` does.
+func (s *Store) Clear(key dag.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tasks[key]
+	t.State, t.MaxTries = dag.StateNone, t.TryNumber+t.MaxTries
+	s.tasks[key] = t
+	if r := s.runs[key.Run()]; r.State.Finished() {
+		r.State, r.StartDate, r.EndDate, r.Reason = dag.RunQueued, time.Time{}, time.Time{}, ""
+		s.runs[key.Run()] = r
+	}
+}
+
+// Run returns a run, Task a task instance, Tries its archived tries, XCom a value, Dag a row; zero when there is none.
+func (s *Store) Run(key dag.RunKey) dag.Run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runs[key]
+}
+
+// AllRuns lists every run, oldest first.
+func (s *Store) AllRuns() []dag.Run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sorted(func(dag.Run) bool { return true })
+}
+
+// Task returns a task instance.
+func (s *Store) Task(key dag.Key) (dag.TaskInstance, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.tasks[key]
+	return t, ok
+}
+
+// Tries returns the archived tries of a task instance.
+func (s *Store) Tries(key dag.Key) []dag.TaskInstance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.history[key])
+}
+
+// XCom returns a value.
+func (s *Store) XCom(key dag.Key, name string) json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.xcoms[key][name].Value
+}
+
+// Dag returns the row of a DAG.
+func (s *Store) Dag(id string) (store.DagRow, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.dags[id]
+	return d, ok
+}
+
+// ImportError returns the text of a file's import error, "" when there is none.
+func (s *Store) ImportError(path string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.errors[path].Text
+}
+
+// Heartbeat returns the latest heartbeat.
+func (s *Store) Heartbeat() *store.Heartbeat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.beat
+}

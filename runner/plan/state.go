@@ -1,0 +1,312 @@
+package plan
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"gust/dag"
+	"gust/dag/timetable"
+	"gust/store"
+)
+
+// State is everything the scheduler knows: DAGs, unfinished runs with their tasks, limits and what uses them. It is not
+// safe for concurrent use.
+type State struct {
+	cfg      Config
+	now      time.Time
+	stepped  bool
+	stopping bool
+	// scannedAll says that every pipeline file has been read once.
+	scannedAll bool
+
+	pipelines map[string]*pipeline
+	runs      map[dag.RunKey]*run
+	files     map[string][]*pipeline // that a file defines or defined
+	graphs    map[string]*graph
+	pools     map[string]*gate
+	errors    map[string]bool // files with a stored import error
+
+	out    holding  // in the executor
+	parked holding  // in the trigger loop
+	ready  taskHeap // waiting for an executor slot, and for no other limit as far as known
+	timers timerHeap
+	seq    int
+
+	// Work lists of the running Step.
+	examine    fifo[*task]
+	touched    fifo[*run]
+	advance    fifo[*pipeline]
+	opened     fifo[*gate]
+	dirtyTasks []*task
+	dirtyRuns  []*run
+	dirtyDags  []*pipeline
+	lagging    fifo[lag]
+	creators   []*pipeline // that created runs in this Step
+	closed     []*run      // that ended in this Step
+
+	d Decision
+}
+
+// pipeline is a DAG id: its latest good version, and what its runs use.
+type pipeline struct {
+	row   store.DagRow
+	known bool // the store has a row
+	// dag is the latest good version, nil until a file or the store delivers it. loaded says that a file did, or that
+	// its file is known to be broken: only then the schedule is followed.
+	dag     *dag.DAG
+	graph   *graph
+	loaded  bool
+	table   timetable.Timetable
+	last    *timetable.Slot
+	asked   bool // for the version
+	pause   gate
+	queued  runHeap
+	active  int // unfinished runs
+	running int
+	perTask map[string]*gate
+	// wake and wakeQueued are the latest timers set for the schedule and for a queued run that is not due.
+	wake       time.Time
+	wakeQueued time.Time
+	created    int // runs created in this Step
+	touched    bool
+	dirty      bool
+}
+
+// run is an unfinished run.
+type run struct {
+	row      dag.Run
+	saved    dag.RunState
+	fresh    bool // not in the store yet
+	dirty    bool
+	touched  bool
+	pipeline *pipeline
+	graph    *graph
+	tasks    []task // by graph index, nil until the run starts
+	// stored are the task instances of a run that had run before and was queued again.
+	stored     []dag.TaskInstance
+	skips      []store.XCom
+	unfinished int
+	live       int // neither none nor finished
+	pastOpen   int // unfinished and dependent on the previous run
+	limit      gate
+	perTask    map[int]*gate
+	deadline   time.Time
+	nextAfter  time.Time
+	// prev is the run before, once known; next are the runs that look back at this one.
+	prev      *past
+	prevKnown bool
+	next      []*run
+}
+
+// past is a run as seen from the one after it.
+type past struct {
+	row    dag.Run
+	live   *run // nil once it has finished
+	states map[string]dag.State
+	prior  map[string]bool
+}
+
+// task is a task instance of an unfinished run.
+type task struct {
+	row      dag.TaskInstance
+	run      *run
+	spec     *dag.Task
+	index    int
+	up       dag.Upstream
+	saved    dag.State
+	savedTry int
+	// archive is the finished try to be archived with the next write.
+	archive *dag.TaskInstance
+	since   time.Time // of a state whose row may lag
+	// pulled is the gate whose capacity this ready task is counted against; held says which gates it occupies.
+	pulled *gate
+	held   held
+
+	absent  bool // the run has no instance of this task
+	fresh   bool // not in the store yet
+	dirty   bool
+	listed  bool // on the examine list
+	resumed bool // goes before new work
+	lagged  bool // the row may now say scheduled
+}
+
+// New builds the State from a snapshot. Whatever has to happen because of it (attempts to dispatch again, waits to park
+// again) comes out of the first Step.
+func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
+	if cfg.Timetable == nil {
+		cfg.Timetable = func(d *dag.DAG) (timetable.Timetable, error) { return timetable.New(d.Schedule, d.Timezone) }
+	}
+	switch {
+	case cfg.StateLag == 0:
+		cfg.StateLag = defaultStateLag
+	case cfg.StateLag < 0:
+		cfg.StateLag = 0
+	}
+	old, lost := cfg.Replaces, cfg.Lost
+	cfg.Replaces = nil
+	s := &State{
+		cfg: cfg, now: now.UTC(),
+		pipelines: map[string]*pipeline{}, runs: map[dag.RunKey]*run{}, graphs: map[string]*graph{},
+		files: map[string][]*pipeline{},
+		pools: map[string]*gate{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
+	}
+	if old != nil {
+		s.stopping, s.scannedAll = old.stopping, old.scannedAll
+		s.out, s.parked = newHolding(&old.out, lost), newHolding(&old.parked, lost)
+	}
+	s.load(snap)
+	if old != nil {
+		s.inherit(old)
+	}
+	return s
+}
+
+// Idle reports whether there is no unfinished run.
+func (s *State) Idle() bool { return len(s.runs) == 0 }
+
+// graphFor returns the prepared graph of a DAG version and counts one more user.
+func (s *State) graphFor(d *dag.DAG) *graph {
+	g := s.graphs[d.Version]
+	if g == nil {
+		g = newGraph(d)
+		s.graphs[d.Version] = g
+	}
+	g.refs++
+	return g
+}
+
+func (s *State) dropGraph(g *graph) {
+	if g == nil {
+		return
+	}
+	if g.refs--; g.refs == 0 {
+		delete(s.graphs, g.dag.Version)
+	}
+}
+
+func (s *State) pipeline(id string) *pipeline {
+	p := s.pipelines[id]
+	if p == nil {
+		p = &pipeline{row: store.DagRow{DagID: id}, pause: gate{name: "paused", limit: noLimit}}
+		s.pipelines[id] = p
+	}
+	return p
+}
+
+func (s *State) touchRun(r *run) {
+	if !r.touched {
+		r.touched = true
+		s.touched.push(r)
+	}
+}
+
+func (s *State) touchDag(p *pipeline) {
+	if !p.touched {
+		p.touched = true
+		s.advance.push(p)
+	}
+}
+
+func (s *State) markRun(r *run) {
+	if !r.dirty {
+		r.dirty = true
+		s.dirtyRuns = append(s.dirtyRuns, r)
+	}
+}
+
+func (s *State) markDag(p *pipeline) {
+	if !p.dirty {
+		p.dirty = true
+		s.dirtyDags = append(s.dirtyDags, p)
+	}
+}
+
+func (s *State) mark(t *task) {
+	if !t.dirty {
+		t.dirty = true
+		s.dirtyTasks = append(s.dirtyTasks, t)
+	}
+}
+
+func (s *State) look(t *task) {
+	if !t.listed && !t.absent {
+		t.listed = true
+		s.examine.push(t)
+	}
+}
+
+// fifo is a queue that reuses its memory.
+type fifo[T any] struct {
+	items []T
+	head  int
+}
+
+func (q *fifo[T]) push(x T) { q.items = append(q.items, x) }
+func (q *fifo[T]) len() int { return len(q.items) - q.head }
+func (q *fifo[T]) first() T { return q.items[q.head] }
+
+func (q *fifo[T]) pop() T {
+	var zero T
+	x := q.items[q.head]
+	q.items[q.head] = zero
+	if q.head++; q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+	}
+	return x
+}
+
+// lag is a task that has been in a state, whose row may lag, since a time.
+type lag struct {
+	task *task
+	at   time.Time
+}
+
+// holding is the set of attempts that somebody holds, and how the latest Step has changed it.
+type holding struct {
+	set         map[dag.Attempt]struct{}
+	added, gone []dag.Attempt
+}
+
+// newHolding copies a set; without says to undo the latest Step.
+func newHolding(old *holding, undo bool) holding {
+	h := holding{set: map[dag.Attempt]struct{}{}}
+	if old == nil {
+		return h
+	}
+	maps.Copy(h.set, old.set)
+	if undo {
+		for _, a := range old.added {
+			delete(h.set, a)
+		}
+		for _, a := range old.gone {
+			h.set[a] = struct{}{}
+		}
+	}
+	return h
+}
+
+func (h *holding) has(a dag.Attempt) bool { _, ok := h.set[a]; return ok }
+func (h *holding) len() int               { return len(h.set) }
+func (h *holding) begin()                 { h.added, h.gone = h.added[:0], h.gone[:0] }
+
+func (h *holding) add(a dag.Attempt) {
+	h.set[a] = struct{}{}
+	h.added = append(h.added, a)
+}
+
+func (h *holding) remove(a dag.Attempt) {
+	if h.has(a) {
+		delete(h.set, a)
+		h.gone = append(h.gone, a)
+	}
+}
+
+// sorted lists the attempts in a fixed order: map order must not show.
+func (h *holding) sorted() []dag.Attempt {
+	return slices.SortedFunc(maps.Keys(h.set), func(a, b dag.Attempt) int {
+		return cmp.Or(cmp.Compare(a.DagID, b.DagID), cmp.Compare(a.RunID, b.RunID), cmp.Compare(a.TaskID, b.TaskID),
+			cmp.Compare(a.MapIndex, b.MapIndex), cmp.Compare(a.TryNumber, b.TryNumber))
+	})
+}
