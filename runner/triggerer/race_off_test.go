@@ -1,0 +1,5 @@
+//go:build !race
+
+package triggerer
+
+const waitsMeasured = 100_000
