@@ -1,0 +1,80 @@
+package stepfunctions
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"gust/stepfunctions/asl"
+	"gust/stepfunctions/journal"
+)
+
+// maxCompiled bounds how many compiled definitions are kept.
+const maxCompiled = 512
+
+// machineCache keeps machines by ARN and compiled definitions by revision.
+type machineCache struct {
+	journal *journal.Journal
+
+	mu       sync.RWMutex
+	byARN    map[string]*journal.Machine
+	compiled map[int64]*asl.Machine
+}
+
+func newMachineCache(j *journal.Journal) *machineCache {
+	return &machineCache{journal: j, byARN: map[string]*journal.Machine{}, compiled: map[int64]*asl.Machine{}}
+}
+
+// get returns a machine, or journal.ErrNotFound. The result must not be changed.
+func (c *machineCache) get(ctx context.Context, arn string) (*journal.Machine, error) {
+	c.mu.RLock()
+	m := c.byARN[arn]
+	c.mu.RUnlock()
+	if m != nil {
+		return m, nil
+	}
+	// The lock is held while reading, so that a concurrent change cannot be overwritten by what was read before it.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, err := c.journal.MachineGet(ctx, arn)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.byARN) >= maxCompiled {
+		clear(c.byARN)
+	}
+	c.byARN[arn] = m
+	return m, nil
+}
+
+// forget drops a machine that was changed.
+func (c *machineCache) forget(arn string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.byARN, arn)
+}
+
+// revision returns the compiled definition of a revision.
+func (c *machineCache) revision(ctx context.Context, id int64) (*asl.Machine, error) {
+	c.mu.RLock()
+	m := c.compiled[id]
+	c.mu.RUnlock()
+	if m != nil {
+		return m, nil
+	}
+	r, err := c.journal.RevisionGet(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("load revision %d: %w", id, err)
+	}
+	m, problems := asl.Parse(r.Definition)
+	if m == nil {
+		return nil, fmt.Errorf("the stored definition of revision %d is no longer valid: %s", id, problems.Errors())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.compiled) >= maxCompiled {
+		clear(c.compiled)
+	}
+	c.compiled[id] = m
+	return m, nil
+}

@@ -1,0 +1,14 @@
+//go:build unix && !linux
+
+package handlers
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup puts the command into its own process group.
+func ownGroup(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
+// killGroup kills the command and everything it started.
+func killGroup(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

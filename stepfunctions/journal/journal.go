@@ -1,0 +1,309 @@
+// Package journal keeps state machines, executions and their histories in SQLite.
+//
+// All writes go through one goroutine that collects what is waiting into one transaction (group commit). A write
+// returns after its transaction is on disk (synchronous=FULL), so what was acknowledged survives a kill at any
+// instant.
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"modernc.org/sqlite"
+)
+
+// maxBatch bounds how many writes share a transaction.
+const maxBatch = 512
+
+// readers is how many reads run at once on a file.
+const readers = 4
+
+// ErrClosed is returned by writes after Close.
+var ErrClosed = errors.New("the journal is closed")
+
+// ErrNotFound is returned when a row does not exist.
+var ErrNotFound = errors.New("not found")
+
+// SQLite's result codes of a file that is damaged, or of another kind.
+const (
+	codeCorrupt = 11
+	codeNotADB  = 26
+)
+
+// Damaged reports whether an error says that the journal's file is damaged or not a journal at all.
+func Damaged(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == codeCorrupt || e.Code()&0xff == codeNotADB)
+}
+
+// Journal is the store. It is safe for concurrent use.
+type Journal struct {
+	writer, reader *sql.DB
+	stmts          map[string]*sql.Stmt
+
+	mu      sync.Mutex
+	waiting []*write
+	closed  bool
+	wake    chan struct{}
+	done    chan struct{}
+}
+
+// write is one unit of change and the way to report its end.
+type write struct {
+	run  func(*tx) error
+	err  error
+	done chan struct{}
+}
+
+// Open opens or creates the journal at path; an empty path keeps everything in memory. Close must be called.
+func Open(ctx context.Context, path string) (*Journal, error) {
+	j := &Journal{stmts: map[string]*sql.Stmt{}, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	var err error
+	if path == "" {
+		j.writer, err = open(":memory:", nil, 1)
+		j.reader = j.writer
+	} else {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, fmt.Errorf("create the folder of the Step Functions journal: %w", err)
+		}
+		// Migration runs on the writer, so it is opened first.
+		if j.writer, err = open(path, url.Values{"_txlock": {"immediate"}}, 1); err == nil {
+			j.reader, err = open(path, url.Values{"_pragma": {"query_only(true)"}}, readers)
+		}
+	}
+	if err == nil {
+		err = j.migrate(ctx)
+	}
+	if err == nil {
+		err = j.prepare(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the Step Functions journal %s: %w", path, err), j.closeDatabases())
+	}
+	go j.loop()
+	return j, nil
+}
+
+func open(path string, options url.Values, connections int) (*sql.DB, error) {
+	query := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)"}}
+	for k, v := range options {
+		query[k] = append(query[k], v...)
+	}
+	name := path
+	if path != ":memory:" {
+		name = (&url.URL{Scheme: "file", Opaque: url.PathEscape(path)}).String()
+	}
+	db, err := sql.Open("sqlite", name+"?"+query.Encode())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+// schema is the current form of the tables; user_version tells which form a file has.
+const schema = `
+CREATE TABLE machines (
+	id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, name TEXT NOT NULL, region TEXT NOT NULL, type TEXT NOT NULL,
+	status TEXT NOT NULL CHECK (status IN ('ACTIVE','DELETING')), created INTEGER NOT NULL, revision INTEGER NOT NULL,
+	tags TEXT NOT NULL
+);
+CREATE TABLE revisions (
+	id INTEGER PRIMARY KEY, machine INTEGER NOT NULL, revision_id TEXT NOT NULL, definition TEXT NOT NULL,
+	role_arn TEXT NOT NULL, logging TEXT NOT NULL, tracing TEXT NOT NULL, encryption TEXT NOT NULL,
+	updated INTEGER NOT NULL
+);
+CREATE TABLE executions (
+	id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine INTEGER NOT NULL, machine_arn TEXT NOT NULL,
+	machine_name TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
+	status TEXT NOT NULL CHECK (status IN ('RUNNING','SUCCEEDED','FAILED','TIMED_OUT','ABORTED')),
+	started INTEGER NOT NULL, stopped INTEGER, input TEXT NOT NULL, output TEXT, error TEXT, cause TEXT,
+	trace_header TEXT, wake INTEGER, tasks INTEGER NOT NULL, last_event INTEGER NOT NULL,
+	redrives INTEGER NOT NULL DEFAULT 0, redriven INTEGER, redrive_tokens TEXT, state BLOB,
+	CHECK ((status = 'RUNNING') = (stopped IS NULL))
+);
+CREATE INDEX executions_by_machine ON executions (machine);
+CREATE INDEX executions_by_status ON executions (machine, status);
+CREATE INDEX executions_open ON executions (wake, tasks) WHERE status = 'RUNNING';
+CREATE TABLE history (
+	execution INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, events BLOB NOT NULL,
+	PRIMARY KEY (execution, first)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+`
+
+const schemaVersion = 1
+
+func (j *Journal) migrate(ctx context.Context) error {
+	var version int
+	if err := j.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	switch version {
+	case schemaVersion:
+		return nil
+	case 0:
+		t, err := j.writer.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = t.Rollback() }() // after a commit this does nothing
+		if _, err := t.ExecContext(ctx, schema); err != nil {
+			return err
+		}
+		return t.Commit()
+	}
+	return fmt.Errorf("the file has schema version %d, this program knows version %d: use a newer program or another file",
+		version, schemaVersion)
+}
+
+// prepare compiles the statements of the hot path once.
+func (j *Journal) prepare(ctx context.Context) error {
+	for _, text := range []string{insertExecution, updateExecution, insertHistory} {
+		stmt, err := j.writer.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the journal
+		if err != nil {
+			return err
+		}
+		j.stmts[text] = stmt
+	}
+	return nil
+}
+
+// Close writes what is waiting and closes the file.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return nil
+	}
+	j.closed = true
+	j.mu.Unlock()
+	j.signal()
+	<-j.done
+	return j.closeDatabases()
+}
+
+func (j *Journal) closeDatabases() error {
+	var errs []error
+	for _, stmt := range j.stmts {
+		errs = append(errs, stmt.Close())
+	}
+	for _, db := range []*sql.DB{j.reader, j.writer} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (j *Journal) signal() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write runs f inside a transaction shared with other writes and returns when it is committed. f may run more than
+// once, when another write of its batch fails.
+func (j *Journal) write(f func(*tx) error) error {
+	w := &write{run: f, done: make(chan struct{})}
+	j.mu.Lock()
+	if j.closed {
+		j.mu.Unlock()
+		return ErrClosed
+	}
+	j.waiting = append(j.waiting, w)
+	j.mu.Unlock()
+	j.signal()
+	<-w.done
+	return w.err
+}
+
+// loop commits batches until the journal is closed and nothing waits.
+func (j *Journal) loop() {
+	defer close(j.done)
+	for {
+		j.mu.Lock()
+		n := min(len(j.waiting), maxBatch)
+		batch := j.waiting[:n:n]
+		j.waiting = j.waiting[n:]
+		closed := j.closed
+		j.mu.Unlock()
+		if n == 0 {
+			if closed {
+				return
+			}
+			<-j.wake
+			continue
+		}
+		if err := j.commit(batch); err != nil && n > 1 {
+			// One write of the batch is at fault: give each its own transaction.
+			for i := range batch {
+				batch[i].err = j.commit(batch[i : i+1])
+			}
+		} else {
+			for _, w := range batch {
+				w.err = err
+			}
+		}
+		for _, w := range batch {
+			close(w.done)
+		}
+	}
+}
+
+func (j *Journal) commit(batch []*write) error {
+	// The writes belong to callers that have their own contexts; the transaction itself is never cut short.
+	ctx := context.Background()
+	t, err := j.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin a transaction: %w", err)
+	}
+	for _, w := range batch {
+		if err := w.run(&tx{ctx: ctx, t: t, stmts: j.stmts}); err != nil {
+			return errors.Join(err, t.Rollback())
+		}
+	}
+	if err := t.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// tx is a transaction as one write sees it.
+type tx struct {
+	ctx   context.Context //nolint:containedctx // lives as long as one write
+	t     *sql.Tx
+	stmts map[string]*sql.Stmt
+}
+
+// exec runs a statement and returns the number of rows it changed.
+func (t *tx) exec(text string, args ...any) (int64, error) {
+	var res sql.Result
+	var err error
+	if stmt, ok := t.stmts[text]; ok {
+		//nolint:sqlclosecheck // a statement of a transaction is closed with it
+		res, err = t.t.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
+	} else {
+		res, err = t.t.ExecContext(t.ctx, text, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (t *tx) insert(text string, args ...any) (int64, error) {
+	res, err := t.t.ExecContext(t.ctx, text, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}

@@ -1,0 +1,252 @@
+// Package stepfunctions is an embedded AWS Step Functions service: it speaks AWS's API on a local address, runs state
+// machines of the Amazon States Language, and keeps everything in one file.
+//
+//	service, err := stepfunctions.New(stepfunctions.Config{DataPath: "stepfunctions.db"})
+//	err = service.Start(ctx)
+//	// point an AWS client at service.Endpoint(), with any credentials
+//	err = service.Stop(ctx)
+//
+// What was acknowledged survives a kill at any instant: an execution name starts once, executions go on where they
+// were, and a task that was running is performed again (at least once).
+package stepfunctions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gust/stepfunctions/handlers"
+	"gust/stepfunctions/journal"
+	"gust/stepfunctions/server"
+)
+
+// Config says how the service runs. The zero value is a service in memory on a free loopback port.
+type Config struct {
+	// AccountID is the account in ARNs; default 123456789012.
+	AccountID string
+	// Region is used for requests without a signature and for the machines of StateMachinesDir; default us-east-1. A
+	// signed request uses the region it is signed for.
+	Region string
+	// Addr is the address to listen on; default 127.0.0.1:0, a free port. Anyone who can reach it can run the configured
+	// commands.
+	Addr string
+	// DataPath is the file that holds everything; empty keeps it in memory.
+	DataPath string
+	// StateMachinesDir is a folder whose *.asl.json files are created or updated as state machines when the service
+	// starts. The file's name without .asl.json is the machine's name. Empty means none.
+	StateMachinesDir string
+	// Handlers do the tasks, by Lambda function name or ARN, or by the ARN of a service integration.
+	Handlers map[string]handlers.Handler
+	// MaxTasks is how many tasks run at once; default 64. Others wait.
+	MaxTasks int
+	// WaitScale multiplies the length of Wait states and retry delays, for tests and demonstrations; 0 and 1 leave them.
+	WaitScale float64
+	// Clock tells the time; default time.Now.
+	Clock func() time.Time
+	// Logger gets what goes wrong; default slog.Default().
+	Logger *slog.Logger
+	// Faults, when set, can make requests fail on purpose.
+	Faults *server.Faults
+	// OnStart is called after each execution that StartExecution really started, before the answer is sent. Repetitions
+	// of a running execution's start do not count.
+	OnStart func(executionARN string)
+}
+
+func (c *Config) setDefaults() {
+	if c.AccountID == "" {
+		c.AccountID = "123456789012"
+	}
+	if c.Region == "" {
+		c.Region = "us-east-1"
+	}
+	if c.Addr == "" {
+		c.Addr = "127.0.0.1:0"
+	}
+	if c.MaxTasks <= 0 {
+		c.MaxTasks = 64
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+}
+
+// Service is the embedded service.
+type Service struct {
+	config     Config
+	handlers   *handlers.Set
+	operations map[string]operation
+	starts     struct{ accepted, repeated, rejected atomic.Int64 }
+
+	journal  *journal.Journal
+	engine   *engine
+	http     *http.Server
+	listener net.Listener
+	serving  sync.WaitGroup
+	unused   unusedConns
+}
+
+// unusedConns are connections without a request so far. Shutdown would wait five seconds for each of them, and HTTP
+// clients like to open one too many.
+type unusedConns struct {
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	closed bool
+}
+
+func (u *unusedConns) track(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(u.conns, c)
+	case u.closed:
+		_ = c.Close() // nobody waits for an answer
+	default:
+		if u.conns == nil {
+			u.conns = map[net.Conn]struct{}{}
+		}
+		u.conns[c] = struct{}{}
+	}
+}
+
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	for c := range u.conns {
+		_ = c.Close() // nobody waits for an answer
+	}
+}
+
+// New checks the configuration. Nothing runs before Start.
+func New(c Config) (*Service, error) {
+	c.setDefaults()
+	set, err := handlers.NewSet(c.Handlers)
+	if err != nil {
+		return nil, fmt.Errorf("step functions: %w", err)
+	}
+	if c.WaitScale < 0 {
+		return nil, fmt.Errorf("step functions: the wait scale must not be negative, got %v", c.WaitScale)
+	}
+	s := &Service{config: c, handlers: set}
+	s.operations = s.routes()
+	return s, nil
+}
+
+// Start opens the journal, takes up what was running, reads StateMachinesDir and listens. A broken file of that
+// folder is logged and does not stop the service. Stop must be called after a successful Start.
+func (s *Service) Start(ctx context.Context) error {
+	var err error
+	if s.journal, err = journal.Open(ctx, s.config.DataPath); err != nil {
+		return s.unreadable(err)
+	}
+	s.engine = newEngine(&s.config, s.journal, s.handlers)
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Addr); err != nil {
+		return errors.Join(fmt.Errorf("step functions: listen on %s: %w", s.config.Addr, err), s.journal.Close())
+	}
+	if err := s.engine.start(ctx); err != nil {
+		s.engine.close()
+		return errors.Join(s.unreadable(err), s.listener.Close(), s.journal.Close())
+	}
+	if err := s.Reload(ctx); err != nil {
+		s.config.Logger.Error("state machine files could not be taken over", "error", err)
+	}
+	if !server.Loopback(s.listener.Addr()) {
+		s.config.Logger.Warn("the local Step Functions service can be reached from other machines",
+			"address", s.listener.Addr().String())
+	}
+	api := server.New(s, s.config.Faults, func(operation string, err error) {
+		s.config.Logger.Error("a Step Functions request failed", "operation", operation, "error", err)
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.HandleFunc("GET /_gust/stats", s.serveStats)
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ConnState: s.unused.track}
+	s.serving.Go(func() {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.config.Logger.Error("the Step Functions listener ended", "error", err)
+		}
+	})
+	return nil
+}
+
+// unreadable says which file cannot be read, and what to do when it is damaged.
+func (s *Service) unreadable(err error) error {
+	switch {
+	case s.config.DataPath == "":
+		return fmt.Errorf("step functions: %w", err)
+	case journal.Damaged(err):
+		return fmt.Errorf("step functions: %s is damaged; restore a backup, or move it away to begin without executions: %w",
+			s.config.DataPath, err)
+	}
+	return fmt.Errorf("step functions: %s: %w", s.config.DataPath, err)
+}
+
+// Endpoint returns the service's URL, such as http://127.0.0.1:40123.
+func (s *Service) Endpoint() string { return "http://" + s.listener.Addr().String() }
+
+// Stop ends the service: requests in work are answered within ctx, running tasks are interrupted and performed again
+// after the next Start, and everything stored is closed.
+func (s *Service) Stop(ctx context.Context) error {
+	s.unused.close()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	s.serving.Wait()
+	s.engine.close()
+	s.handlers.CloseIdleConnections()
+	return errors.Join(err, s.journal.Close())
+}
+
+// Stats are the service's counters.
+type Stats struct {
+	// StartsAccepted, StartsRepeated and StartsRejected count StartExecution since Start: those that started an execution,
+	// those that found the same one running, and those refused because the name is taken.
+	StartsAccepted int64 `json:"startsAccepted"`
+	StartsRepeated int64 `json:"startsRepeated"`
+	StartsRejected int64 `json:"startsRejected"`
+	// Executions counts the stored executions by status; their sum is the number of starts over the life of the file.
+	Executions map[string]int64 `json:"executions"`
+	// Waiting is how many executions wait for a time.
+	Waiting int `json:"waiting"`
+	// InMemory is how many executions are being worked on or have tasks handed out.
+	InMemory int `json:"inMemory"`
+}
+
+// Stats returns the counters.
+func (s *Service) Stats(ctx context.Context) (Stats, error) {
+	counts, err := s.journal.ExecutionCounts(ctx)
+	st := Stats{
+		StartsAccepted: s.starts.accepted.Load(), StartsRepeated: s.starts.repeated.Load(),
+		StartsRejected: s.starts.rejected.Load(), Executions: counts, Waiting: s.engine.timers.len(),
+	}
+	s.engine.mu.Lock()
+	st.InMemory = len(s.engine.live)
+	s.engine.mu.Unlock()
+	return st, err
+}
+
+func (s *Service) serveStats(w http.ResponseWriter, r *http.Request) {
+	st, err := s.Stats(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	body, err := encode(st)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // the client is gone when this fails
+}
