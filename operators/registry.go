@@ -26,7 +26,8 @@ type Spec struct {
 	Links []Link
 }
 
-// Link is an external page about a task instance (Airflow: operator extra link). Its URL is under XComKey.
+// Link is an external page about a task instance (Airflow: operator extra link). The XCom under XComKey is an object
+// with Airflow's fields for it; its "url" is the page, absent when there is none (an endpoint that is not AWS).
 type Link struct{ Name, XComKey string }
 
 // Registry maps names to specs. It is filled once, by internal/app, then read by many goroutines.

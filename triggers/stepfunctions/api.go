@@ -1,0 +1,111 @@
+// Package stepfunctions waits for Step Functions executions: the trigger that the operators and the sensor share, and
+// what they have in common, the API they call, ARNs, and how an execution's end is told.
+package stepfunctions
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"gust/connections"
+	"gust/connections/awsconn"
+)
+
+// API is what is called of Step Functions. *sfn.Client implements it.
+type API interface {
+	StartExecution(
+		context.Context, *sfn.StartExecutionInput, ...func(*sfn.Options),
+	) (*sfn.StartExecutionOutput, error)
+	RedriveExecution(
+		context.Context, *sfn.RedriveExecutionInput, ...func(*sfn.Options),
+	) (*sfn.RedriveExecutionOutput, error)
+	DescribeExecution(
+		context.Context, *sfn.DescribeExecutionInput, ...func(*sfn.Options),
+	) (*sfn.DescribeExecutionOutput, error)
+	StopExecution(
+		context.Context, *sfn.StopExecutionInput, ...func(*sfn.Options),
+	) (*sfn.StopExecutionOutput, error)
+	GetExecutionHistory(
+		context.Context, *sfn.GetExecutionHistoryInput, ...func(*sfn.Options),
+	) (*sfn.GetExecutionHistoryOutput, error)
+}
+
+// Clients finds the client for a task's AWS parameters.
+type Clients interface {
+	SFN(ctx context.Context, r connections.Resolver, p awsconn.Params) (API, awsconn.Info, error)
+}
+
+// FromPool returns the pool's clients.
+func FromPool(p *awsconn.Pool) Clients { return pooled{p} }
+
+type pooled struct{ pool *awsconn.Pool }
+
+func (p pooled) SFN(ctx context.Context, r connections.Resolver, params awsconn.Params) (API, awsconn.Info, error) {
+	client, info, err := p.pool.SFN(ctx, r, params)
+	if err != nil {
+		return nil, info, err
+	}
+	return client, info, nil
+}
+
+// Trouble says what an error of a call means for somebody who waits.
+type Trouble int
+
+// Kinds of trouble.
+const (
+	// Final: the next call would meet it too (access denied, a malformed ARN).
+	Final Trouble = iota
+	// Passing: throttling, a fault of the service, a lost connection. It costs no attempt.
+	Passing
+	// Unclear: it may pass, such as credentials that cannot be fetched just now, or not, such as a missing region. It is
+	// borne a few times.
+	Unclear
+)
+
+// passing are codes of client-side faults (HTTP 4xx) that pass: Airflow's list and the ones it lacks.
+var passing = map[string]bool{
+	"ThrottlingException": true, "Throttling": true, "ThrottledException": true, "RequestLimitExceeded": true,
+	"ProvisionedThroughputExceededException": true, "LimitExceededException": true, "RequestThrottled": true,
+	"RequestThrottledException": true, "TooManyRequestsException": true, "ServerException": true,
+	"InternalServerError": true, "InternalFailure": true, "ServiceUnavailable": true, "BadGateway": true,
+	"GatewayTimeout": true, "RequestTimeout": true, "RequestTimeoutException": true, "KmsThrottlingException": true,
+	"ServiceUnavailableException": true, "InternalServerException": true, "SlowDown": true, "EC2ThrottledException": true,
+	"PriorRequestNotComplete": true, "TransactionInProgressException": true, "BandwidthLimitExceeded": true,
+}
+
+// TroubleOf classifies the error of a call.
+func TroubleOf(err error) Trouble {
+	var status *smithyhttp.ResponseError
+	if errors.As(err, &status) {
+		if code := status.HTTPStatusCode(); code >= http.StatusInternalServerError || code == http.StatusTooManyRequests {
+			return Passing
+		}
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		if passing[api.ErrorCode()] || api.ErrorFault() == smithy.FaultServer {
+			return Passing
+		}
+		return Final
+	}
+	var invalid smithy.InvalidParamsError
+	if errors.As(err, &invalid) {
+		return Final
+	}
+	var (
+		network net.Error
+		sent    *smithyhttp.RequestSendError
+		garbled *smithy.DeserializationError
+	)
+	if errors.As(err, &network) || errors.As(err, &sent) || errors.As(err, &garbled) ||
+		(retry.RetryableConnectionError{}).IsErrorRetryable(err).Bool() {
+		return Passing
+	}
+	return Unclear
+}
