@@ -3,6 +3,7 @@
 package home
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,11 +55,19 @@ func (e *HeldError) Error() string {
 		"folder", e.Home, e.Holder.PID, e.Holder.Host, e.Holder.Started.Local().Format("2006-01-02 15:04:05"))
 }
 
+// lockPatience is how long Lock waits for somebody who only looked whether there is a scheduler, or is just being killed.
+const lockPatience = 250 * time.Millisecond
+
 // Lock makes this process the home's only scheduler until Release is called or the process ends, in whatever way. It
 // returns *HeldError when there is one.
 func Lock(home string, started time.Time) (*filelock.Lock, error) {
 	path := filepath.Join(home, LockFile)
 	lock, err := filelock.Try(path)
+	if errors.Is(err, filelock.ErrHeld) {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), lockPatience, filelock.ErrHeld)
+		lock, err = filelock.Acquire(ctx, path)
+		cancel()
+	}
 	if errors.Is(err, filelock.ErrHeld) {
 		held := &HeldError{Home: home}
 		// Best effort: the holder may just be writing this down.
@@ -74,6 +83,20 @@ func Lock(home string, started time.Time) (*filelock.Lock, error) {
 		return nil, errors.Join(fmt.Errorf("lock the home folder: %w", err), lock.Release())
 	}
 	return lock, nil
+}
+
+// Alive reports whether a scheduler runs on the home.
+func Alive(home string) bool {
+	path := filepath.Join(home, LockFile)
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	lock, err := filelock.Try(path)
+	if err != nil {
+		return errors.Is(err, filelock.ErrHeld)
+	}
+	_ = lock.Release() // it was only to see whether somebody holds it
+	return false
 }
 
 func describe(f *os.File, started time.Time) error {

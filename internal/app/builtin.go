@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gust/connections"
+	"gust/connections/awsconn"
+	"gust/internal/config"
+	"gust/operators"
+	"gust/operators/core"
+	ophttp "gust/operators/httpreq"
+	"gust/operators/shell"
+	opstepfunctions "gust/operators/stepfunctions"
+	"gust/sensors"
+	sensexternal "gust/sensors/external"
+	sensfiles "gust/sensors/files"
+	senshttp "gust/sensors/httpreq"
+	sensstepfunctions "gust/sensors/stepfunctions"
+	senstimed "gust/sensors/timed"
+	"gust/triggers"
+	trigexternal "gust/triggers/external"
+	trigfiles "gust/triggers/files"
+	trighttp "gust/triggers/httpreq"
+	trigstepfunctions "gust/triggers/stepfunctions"
+	trigtimed "gust/triggers/timed"
+)
+
+// parts is what the operator families need from the process.
+type parts struct {
+	home              string
+	killedCleanup     time.Duration
+	starter           *shell.Starter
+	aws               *awsconn.Pool
+	http              *trighttp.Client
+	connections       connections.Resolver
+	defaultDeferrable *bool
+	sensorTimeout     time.Duration
+	runs              runAccess
+}
+
+func partsOf(cfg *config.Config) parts {
+	return parts{
+		home: cfg.Home(), killedCleanup: cfg.Core.KilledTaskCleanupTime,
+		defaultDeferrable: cfg.Operators.DefaultDeferrable, sensorTimeout: cfg.Sensors.DefaultTimeout,
+	}
+}
+
+// register lists every operator, sensor and trigger of this build. A new family is added here.
+func register(p parts) (*operators.Registry, *triggers.Registry, error) {
+	ops, waits := operators.NewRegistry(), triggers.NewRegistry()
+	clients := trigstepfunctions.FromPool(p.aws)
+	defaults := sensors.Defaults{Timeout: p.sensorTimeout, Deferrable: p.defaultDeferrable}
+	err := errors.Join(
+		shell.Register(ops, shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter}),
+		core.Register(ops, core.Deps{Runs: p.runs, DefaultDeferrable: p.defaultDeferrable}),
+		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
+		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
+		ophttp.Register(ops, p.http),
+		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults}),
+		sensfiles.Register(ops, defaults),
+		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults}),
+		senstimed.Register(ops, defaults),
+		trigexternal.Register(waits, p.runs),
+		trigtimed.Register(waits),
+		trigfiles.Register(waits),
+		trighttp.Register(waits, trighttp.Deps{Client: p.http, Connections: p.connections}),
+		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections}),
+	)
+	return ops, waits, err
+}
+
+// Catalog is the registry of operators for looking only: nothing in it can run.
+func Catalog() (*operators.Registry, error) {
+	ops, _, err := register(parts{
+		home: "catalog", starter: &shell.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), connections: nowhere{},
+		runs: runAccess{},
+	})
+	return ops, err
+}
+
+// nowhere resolves no connection.
+type nowhere struct{}
+
+func (nowhere) Connection(_ context.Context, id string) (*connections.Connection, error) {
+	return nil, &connections.NotFoundError{ID: id}
+}

@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"gust/dag/template"
+	"gust/internal/variables"
+	"gust/operators"
+	"gust/operators/shell"
+	"gust/runner/attempt"
+	"gust/runner/executor/local"
+	"gust/runner/scheduler"
+	"gust/runner/tasklog"
+	"gust/runner/triggerer"
+	"gust/runner/worker"
+	"gust/triggers"
+	"gust/triggers/httpreq"
+)
+
+// catalog is what pipeline files are checked against.
+type catalog struct {
+	operators *operators.Registry
+	templates *template.Environment
+}
+
+func (a *App) catalog() (*catalog, error) {
+	registry, err := Catalog()
+	if err != nil {
+		return nil, err
+	}
+	return &catalog{operators: registry, templates: template.New(template.Options{})}, nil
+}
+
+// templates renders the parameters of tasks.
+func (a *App) templates(testMode bool) *attempt.Templates {
+	return &attempt.Templates{
+		Runs: a.Store, TestMode: testMode,
+		Variable: func(ctx context.Context, key string) (string, bool, error) {
+			value, err := a.Variables.Get(ctx, key)
+			var missing *variables.NotFoundError
+			// Only a variable that is not defined is "not found": a database error must not turn into a default.
+			return value, !errors.As(err, &missing), err
+		},
+	}
+}
+
+// engine is the machinery that runs tasks: scheduler, executor, trigger loop, and what their tasks use.
+type engine struct {
+	home      string
+	scheduler *scheduler.Scheduler
+	executor  *local.Executor
+	triggerer *triggerer.Loop
+	operators *operators.Registry
+	triggers  *triggers.Registry
+	starter   *shell.Starter
+	http      *httpreq.Client
+	logs      *tasklog.Files
+	templates *template.Environment
+	aborted   atomic.Bool
+}
+
+// newEngine builds the machinery; nothing runs before start.
+func (a *App) newEngine() (*engine, error) {
+	starter, err := shell.NewStarter()
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{home: a.Config.Home(), starter: starter, templates: template.New(template.Options{})}
+	p := partsOf(a.Config)
+	p.starter, p.aws, p.http, p.connections = starter, a.AWS, e.http, a.Connections
+	p.runs = runAccess{app: a, wake: func() {
+		if e.scheduler != nil {
+			e.scheduler.Refresh()
+		}
+	}}
+	if e.operators, e.triggers, err = register(p); err != nil {
+		return nil, errors.Join(err, starter.Close())
+	}
+	e.logs = &tasklog.Files{
+		Base: a.Config.Logging.BaseLogFolder, Mask: a.Masker.Mask,
+		OnError: func(err error) { a.Log.Error("task logs cannot be written", "error", err) },
+	}
+	env := &attempt.Env{
+		Operators: e.operators, Connections: a.Connections, XComs: a.Store, Renderer: a.templates(false),
+		Logs: e.logs, Mask: a.Masker.Mask, Now: a.Now, XComMaxBytes: a.Config.Core.XComMaxBytes,
+	}
+	runner := &worker.Worker{Env: env, KillGrace: a.Config.Core.KilledTaskCleanupTime + killMargin}
+	e.triggerer = triggerer.New(triggerer.Config{Env: env, Triggers: e.triggers, Checks: a.Config.Triggerer.Checks, Log: a.Log})
+	e.executor = local.New(runner, a.Config.Core.Parallelism, a.Now)
+	e.scheduler = scheduler.New(scheduler.Options{
+		Store: a.Store, Executor: e.executor, Triggers: e.triggerer,
+		Log: a.Log.With(slog.String("logger", "scheduler")), Now: a.Now,
+		PausedAtCreation: a.Config.Core.DagsArePausedAtCreation,
+		RefreshEvery:     a.Config.Scheduler.IdleSleepTime, HeartbeatEvery: a.Config.Scheduler.Heartbeat,
+	})
+	return e, nil
+}
+
+// sweep ends the processes that tasks of a killed daemon left behind.
+func (a *App) sweep() error {
+	killed, err := shell.SweepOrphans(a.Config.Home())
+	if killed > 0 {
+		a.Log.Warn("ended processes that a killed daemon left behind", "processes", killed)
+	}
+	if err != nil {
+		return fmt.Errorf("end processes that a killed daemon left behind: %w", err)
+	}
+	return nil
+}
+
+// stop stops the scheduler, giving running attempts until ctx ends, and frees the rest.
+func (e *engine) stop(ctx context.Context) error {
+	err := e.scheduler.Stop(ctx)
+	if e.aborted.Load() {
+		_, endErr := shell.EndCommands(e.home)
+		err = errors.Join(err, endErr)
+	}
+	return errors.Join(err, e.starter.Close())
+}
+
+// abort makes stop end at once, whether it has begun or will: attempts that do not return are given back without them.
+func (e *engine) abort() {
+	e.aborted.Store(true)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	// Of two stops of the executor the second ends both, and the scheduler's reports what is left.
+	_ = e.executor.Stop(ctx)
+}

@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gust/dag"
+	"gust/internal/config"
+	"gust/runner/plan"
+	"gust/runner/scheduler"
+	"gust/store/sqlite"
+)
+
+// TestRun asks for one run of one DAG in the foreground.
+type TestRun struct {
+	DAG *dag.DAG
+	// Task limits the run to one task, without its dependencies; "" runs all.
+	Task string
+	Run  *dag.Run
+	// Watch is called with every transition, from one goroutine.
+	Watch func(scheduler.Transition)
+	// OnStart is called once for each execution that the embedded service really starts.
+	OnStart func(executionARN string)
+}
+
+// TestResult is how a test run ended.
+type TestResult struct {
+	Run   dag.Run
+	Tasks []dag.TaskInstance
+}
+
+// Test runs a DAG once without a daemon: the engine is the daemon's, its state lives in memory and leaves no row behind.
+// Connections, variables and pools are the home's. aws_default, unless it is defined, is the embedded service of a running
+// `gust standalone`, else one of its own for this run. When ctx ends, what runs is interrupted and its cause returned.
+func Test(ctx context.Context, cfg *config.Config, opts Options, test TestRun) (_ *TestResult, err error) {
+	opts.StorePath = sqlite.InMemory
+	if opts.EmbeddedEndpoint == "" {
+		opts.EmbeddedEndpoint = announced(cfg.Home())
+	}
+	if opts.EmbeddedEndpoint == "" && cfg.StepFunctions.Enabled {
+		service, err := Embedded(ctx, cfg, EmbeddedOptions{Ephemeral: true, OnStart: test.OnStart})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, within(ctx, service.Stop)) }()
+		opts.EmbeddedEndpoint = service.Endpoint()
+	}
+	a, err := Open(ctx, cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	d, err := test.alone()
+	if err != nil {
+		return nil, err
+	}
+	e, err := a.newEngine()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, within(ctx, e.stop)) }()
+	if err := e.scheduler.Start(ctx); err != nil {
+		return nil, err
+	}
+	if test.Watch != nil {
+		defer e.scheduler.Watch(test.Watch)()
+	}
+	e.scheduler.FileChanged(plan.File{Path: d.FileLoc, DAGs: []*dag.DAG{d}})
+	if err := e.scheduler.Sync(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.scheduler.CreateRun(ctx, test.Run); err != nil {
+		return nil, err
+	}
+	run, err := e.scheduler.WaitRun(ctx, test.Run.RunKey)
+	if err != nil {
+		return nil, err
+	}
+	tasks, err := a.Store.TaskInstanceList(ctx, test.Run.RunKey)
+	if err != nil {
+		return nil, err
+	}
+	return &TestResult{Run: *run, Tasks: tasks}, nil
+}
+
+// within calls a stop with its own time limit, also after ctx has ended.
+func within(ctx context.Context, stop func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	return stop(ctx)
+}
+
+// alone is the DAG as it is tested: without a schedule of its own and not paused; with Task, only that task.
+func (t *TestRun) alone() (*dag.DAG, error) {
+	d := *t.DAG
+	running := false
+	d.Schedule = dag.Schedule{Kind: dag.ScheduleNone, Text: t.DAG.Schedule.Text}
+	d.IsPausedUponCreation = &running
+	if t.Task == "" {
+		return &d, nil
+	}
+	task := t.DAG.Task(t.Task)
+	if task == nil {
+		return nil, fmt.Errorf("DAG %s has no task %q", d.ID, t.Task)
+	}
+	only := *task
+	only.Upstream, only.Downstream, only.TriggerRule, only.DependsOnPast = nil, nil, dag.AllSuccess, false
+	d.Tasks = []*dag.Task{&only}
+	d.Index()
+	return &d, nil
+}
