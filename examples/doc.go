@@ -1,0 +1,2 @@
+// Package examples holds complete pipelines with their state machines; its tests run every one of them.
+package examples
