@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// measurement is one section of the report.
+type measurement struct {
+	name  string
+	about string
+	run   func(*bench, context.Context) ([]result, error)
+}
+
+// measurements are in the order in which they run: what loads the machine least comes last, when it has calmed down.
+var measurements = []measurement{
+	{"throughput", "no-op tasks through the whole engine; limit: the same rows in the same batches, straight into SQLite", (*bench).throughput},
+	{"cost", "cost of a task by size of its run", (*bench).cost},
+	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
+	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
+	{"peer", "bash -c true by the daemon and by Dagu", (*bench).peer},
+	{"footprint", "the program and its idle daemon", (*bench).footprint},
+}
+
+func names() []string {
+	out := make([]string, len(measurements))
+	for i, m := range measurements {
+		out[i] = m.name
+	}
+	return out
+}
+
+// profile says how long to measure.
+type profile struct {
+	name string
+	// repeats is how often a figure is measured; the median counts.
+	repeats int
+	// chain is how many hand-overs the latency is taken from, each time.
+	chain int
+	// processes is how many bash processes are started, each time.
+	processes int
+	// idle is how long the idle daemon is watched.
+	idle time.Duration
+}
+
+var profiles = map[string]profile{
+	"quick": {name: "quick", repeats: 1, chain: 500, processes: 400, idle: 5 * time.Second},
+	"full":  {name: "full", repeats: 3, chain: 1000, processes: 1000, idle: 30 * time.Second},
+}
+
+// bench is what the measurements share.
+type bench struct {
+	profile profile
+	dir     string // removed at the end
+	tools   string
+	gust    string // the binary, "" until it is built
+	log     io.Writer
+	// newFiles is what a new file takes in each folder, in microseconds.
+	newFiles []float64
+}
+
+func newBench(s settings, log io.Writer) (*bench, error) {
+	p, ok := profiles[s.profile]
+	if !ok {
+		return nil, usageError{fmt.Errorf("-profile: expected quick or full, got %q", s.profile)}
+	}
+	parent, err := realDisk(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(parent, "gust-bench-")
+	if err != nil {
+		return nil, err
+	}
+	if err := spread(dir); err != nil {
+		return nil, err
+	}
+	return &bench{profile: p, dir: dir, tools: s.tools, gust: s.gust, log: log}, nil
+}
+
+// realDisk is the folder to work in: durability costs nothing in memory, so a temporary folder in memory is passed over.
+func realDisk(wanted string) (string, error) {
+	if wanted != "" {
+		return wanted, os.MkdirAll(wanted, 0o755)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	if dir := os.TempDir(); !inMemory(fileSystem(dir)) {
+		return dir, nil
+	}
+	return here, nil
+}
+
+func (b *bench) close() error { return os.RemoveAll(b.dir) }
+
+func (b *bench) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.log, format+"\n", args...) // progress is a courtesy
+}
+
+func (b *bench) measure(ctx context.Context, m measurement) ([]result, error) {
+	start := time.Now()
+	results, err := m.run(b, ctx)
+	b.say("%-10s %5.1f s", m.name, time.Since(start).Seconds())
+	return results, err
+}
+
+// folder makes a new empty folder, where new files are quick.
+//
+// Every attempt creates a folder and a file for its log. Where files were deleted in the last five minutes, by the bench
+// before this one or by anybody else, ext4 takes up to thirty times longer for that, because it passes over each of
+// their inodes; that would measure the past. So a few places are tried (see spread) and the quickest is taken.
+func (b *bench) folder(name string) (string, error) {
+	const places = 6
+	var best string
+	var least time.Duration
+	for range places {
+		dir, err := os.MkdirTemp(b.dir, name+"-")
+		if err != nil {
+			return "", err
+		}
+		took, err := probeNewFile(dir)
+		if err != nil {
+			return "", err
+		}
+		if best == "" || took < least {
+			best, least = dir, took
+		}
+	}
+	b.newFiles = append(b.newFiles, least.Seconds()*1e6)
+	return os.MkdirTemp(best, "")
+}
+
+// probeNewFile is the mean time to create a folder with a small file in it.
+func probeNewFile(dir string) (time.Duration, error) {
+	const times = 50
+	content := make([]byte, 500)
+	start := time.Now()
+	for i := range times {
+		folder := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			return 0, err
+		}
+		if err := os.WriteFile(filepath.Join(folder, "attempt=1.log"), content, 0o600); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start) / times, nil
+}
+
+// quantile returns the value below which the fraction q of values lies; it sorts them.
+func quantile(values []time.Duration, q float64) time.Duration {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	return values[min(int(q*float64(len(values))), len(values)-1)]
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	slices.Sort(values)
+	if n := len(values); n%2 == 0 {
+		return (values[n/2-1] + values[n/2]) / 2
+	}
+	return values[len(values)/2]
+}
+
+// pause waits, or returns why ctx has ended.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
