@@ -40,20 +40,20 @@ func RetryDelay(err error) time.Duration {
 	return 0
 }
 
-// SensorTimeout is the error of a sensor whose timeout has passed: failed without retry, skipped with soft_fail.
-type SensorTimeout struct{ Ran, Timeout time.Duration }
+// SensorTimeoutError is the error of a sensor whose timeout has passed: failed without retry, skipped with soft_fail.
+type SensorTimeoutError struct{ Ran, Timeout time.Duration }
 
-func (e *SensorTimeout) Error() string {
+func (e *SensorTimeoutError) Error() string {
 	return fmt.Sprintf("Sensor has timed out; run duration of %s seconds exceeds the specified timeout of %s.", seconds(e.Ran), seconds(e.Timeout))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
 
-// DeferralTimeout is delivered when a Deferral's timeout passes before its trigger fires (Airflow: TaskDeferralTimeout).
-// For an operator it is a failure that may be retried; a sensor's is read as a SensorTimeout.
-type DeferralTimeout struct{ Timeout time.Duration }
+// DeferralTimeoutError is delivered when a Deferral's timeout passes before its trigger fires (Airflow: TaskDeferralTimeout).
+// For an operator it is a failure that may be retried; a sensor's is read as a SensorTimeoutError.
+type DeferralTimeoutError struct{ Timeout time.Duration }
 
-func (e *DeferralTimeout) Error() string {
+func (e *DeferralTimeoutError) Error() string {
 	return fmt.Sprintf("Trigger timeout: the task was deferred for more than %s", e.Timeout)
 }
 

@@ -45,7 +45,7 @@ type Parker interface {
 	// Park returns the wait. Timeout 0 means none.
 	Park(ctx context.Context, t Task) (Deferral, error)
 	// Finish turns the end of the wait into the task's result: an event, or the error that ended it instead
-	// (the trigger's own, or a *DeferralTimeout).
+	// (the trigger's own, or a *DeferralTimeoutError).
 	Finish(ctx context.Context, t Task, event *triggers.Event, failure error) (Result, error)
 }
 

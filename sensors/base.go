@@ -202,7 +202,7 @@ func (b *Base) ended(t operators.Task, v Verdict) (operators.Result, bool) {
 
 // failed judges the error of a look. It is not the end when silent_fail swallows it.
 func (b *Base) failed(t operators.Task, err error) (operators.Result, bool, error) {
-	var timeout *operators.SensorTimeout
+	var timeout *operators.SensorTimeoutError
 	overtime := errors.Is(err, operators.ErrExecutionTimeout)
 	if errors.As(err, &timeout) || operators.NoRetry(err) || overtime {
 		if res, ok := b.softened(t, err); ok {
@@ -242,7 +242,7 @@ func (b *Base) skip(t operators.Task, why string, err error) operators.Result {
 
 // timedOut ends a sensor whose own timeout passed. never_fail does not cover it.
 func (b *Base) timedOut(t operators.Task, ran time.Duration) (operators.Result, error) {
-	err := &operators.SensorTimeout{Ran: ran, Timeout: b.timeout()}
+	err := &operators.SensorTimeoutError{Ran: ran, Timeout: b.timeout()}
 	if b.SoftFail {
 		return b.skip(t, "soft_fail", err), nil
 	}
@@ -271,7 +271,7 @@ func (b *Base) Park(ctx context.Context, t operators.Task) (operators.Deferral, 
 func (b *Base) Finish(
 	ctx context.Context, t operators.Task, event *triggers.Event, failure error,
 ) (operators.Result, error) {
-	var late *operators.DeferralTimeout
+	var late *operators.DeferralTimeoutError
 	if errors.As(failure, &late) {
 		return b.timedOut(t, t.Now().Sub(start(t)))
 	}

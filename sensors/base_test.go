@@ -101,7 +101,7 @@ var (
 	errPlain = errors.New("connection refused")
 	plain    = answer{err: errPlain}
 	final    = answer{err: operators.Failf("wrong file")}
-	overtime = answer{err: &operators.SensorTimeout{Ran: time.Second, Timeout: time.Second}}
+	overtime = answer{err: &operators.SensorTimeoutError{Ran: time.Second, Timeout: time.Second}}
 )
 
 // The table of the package comment (sheet 8.3), in poke mode and as the end of a parked wait.
@@ -162,7 +162,7 @@ func TestEnds(t *testing.T) {
 
 func TestParkedEnds(t *testing.T) {
 	t.Parallel()
-	late := &operators.DeferralTimeout{Timeout: time.Hour}
+	late := &operators.DeferralTimeoutError{Timeout: time.Hour}
 	for _, c := range []struct {
 		event   string
 		failure error
@@ -210,9 +210,9 @@ func TestParkedEnds(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%+v: %s: %+v, %v", c, got, res, err)
 		}
-		var timeout *operators.SensorTimeout
+		var timeout *operators.SensorTimeoutError
 		if got == "failed" && !errors.As(err, &timeout) {
-			t.Errorf("%v is no SensorTimeout", err)
+			t.Errorf("%v is no SensorTimeoutError", err)
 		}
 	}
 }
@@ -267,9 +267,9 @@ func TestTimeoutHasOneMeaning(t *testing.T) {
 				if res.Deferral != nil {
 					time.Sleep(res.Deferral.Timeout)
 					op := operatorstest.Build(t, r.reg, "Parkable", params).(operators.Parker)
-					_, err = op.Finish(t.Context(), r.task, nil, &operators.DeferralTimeout{Timeout: res.Deferral.Timeout})
+					_, err = op.Finish(t.Context(), r.task, nil, &operators.DeferralTimeoutError{Timeout: res.Deferral.Timeout})
 				}
-				var timeout *operators.SensorTimeout
+				var timeout *operators.SensorTimeoutError
 				if errors.As(err, &timeout) {
 					break
 				}

@@ -244,6 +244,7 @@ func (l *loader) trust(cfg *aws.Config, verify Verify) error {
 			return fmt.Errorf("REQUESTS_CA_BUNDLE: %s holds no certificate in PEM form", path)
 		}
 	}
-	cfg.HTTPClient = client.WithTransportOptions(func(tr *http.Transport) { tr.TLSClientConfig.RootCAs = bundle }).Freeze()
+	frozen := client.WithTransportOptions(func(tr *http.Transport) { tr.TLSClientConfig.RootCAs = bundle }).Freeze()
+	cfg.HTTPClient = &plainBodies{frozen}
 	return nil
 }

@@ -332,7 +332,7 @@ func TestWaitEnd(t *testing.T) {
 		string(event.Payload) != "null" || d.Event != nil {
 		t.Errorf("got %+v", event)
 	}
-	var late *operators.DeferralTimeout
+	var late *operators.DeferralTimeoutError
 	if _, err := attempt.WaitEnd(&dag.Deferral{TimedOut: true, Failed: "x", Timeout: time.Minute}); !errors.As(err,
 		&late) || late.Timeout != time.Minute {
 		t.Errorf("got %v", err)

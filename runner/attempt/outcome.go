@@ -66,7 +66,7 @@ func contradiction(res operators.Result) error {
 
 // Failure is the report of a failed attempt.
 func (h *Handle) Failure(err error) executor.Report {
-	var timeout *operators.SensorTimeout
+	var timeout *operators.SensorTimeoutError
 	return executor.Report{
 		Attempt: h.Attempt(), Kind: executor.Failed, At: h.Now(), Error: h.message(err.Error()),
 		NoRetry: operators.NoRetry(err) || errors.As(err, &timeout), RetryAfter: operators.RetryDelay(err),
@@ -114,7 +114,7 @@ func WaitError(d *dag.Deferral) error {
 	if d.ByExecutionTimeout {
 		return fmt.Errorf("%w while the task was deferred", operators.ErrExecutionTimeout)
 	}
-	return &operators.DeferralTimeout{Timeout: d.Timeout}
+	return &operators.DeferralTimeoutError{Timeout: d.Timeout}
 }
 
 // WaitEnd is how a stored wait ended: with an event, with an error, or, both nil, not yet.

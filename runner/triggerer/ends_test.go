@@ -195,7 +195,7 @@ func TestDeadlineIsExact(t *testing.T) {
 		if got := time.Since(began); got != 90*time.Second || rep.Kind != executor.Fired || !rep.Deferral.TimedOut {
 			t.Errorf("after %s: %+v", got, rep.Deferral)
 		}
-		if want := (&operators.DeferralTimeout{Timeout: 90 * time.Second}).Error(); rep.Deferral.Failed != want {
+		if want := (&operators.DeferralTimeoutError{Timeout: 90 * time.Second}).Error(); rep.Deferral.Failed != want {
 			t.Errorf("got %q", rep.Deferral.Failed)
 		}
 		close(release)

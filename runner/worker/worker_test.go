@@ -78,7 +78,7 @@ func TestEnds(t *testing.T) {
 			executor.Report{Kind: executor.Failed, Error: "call: no access", NoRetry: true},
 		},
 		"sensor timeout": {
-			operators.Result{}, &operators.SensorTimeout{Ran: 61 * time.Second, Timeout: time.Minute},
+			operators.Result{}, &operators.SensorTimeoutError{Ran: 61 * time.Second, Timeout: time.Minute},
 			executor.Report{
 				Kind: executor.Failed, NoRetry: true,
 				Error: "Sensor has timed out; run duration of 61 seconds exceeds the specified timeout of 60.",
@@ -123,7 +123,7 @@ func TestPanicFailsTheAttemptWithItsStack(t *testing.T) {
 	b := newBench(t)
 	b.op.OnExecute = func(context.Context, operators.Task) (operators.Result, error) {
 		var m map[string]int
-		m["x"]++
+		m["x"]++ //nolint:staticcheck // the panic is what is tested
 		return operators.Result{}, nil
 	}
 	got := b.run(t.Context(), t, attempttest.Work("t", "plain", nil))
