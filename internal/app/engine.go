@@ -69,7 +69,9 @@ func (a *App) newEngine() (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{home: a.Config.Home(), starter: starter, templates: template.New(template.Options{})}
+	e := &engine{
+		home: a.Config.Home(), starter: starter, http: httpreq.NewClient(), templates: template.New(template.Options{}),
+	}
 	p := partsOf(a.Config)
 	p.starter, p.aws, p.http, p.connections = starter, a.AWS, e.http, a.Connections
 	p.runs = runAccess{app: a, wake: func() {
@@ -119,6 +121,7 @@ func (e *engine) stop(ctx context.Context) error {
 		_, endErr := shell.EndCommands(e.home)
 		err = errors.Join(err, endErr)
 	}
+	e.http.Close()
 	return errors.Join(err, e.starter.Close())
 }
 
