@@ -69,10 +69,7 @@ type Snapshot struct {
 	Versions map[string]*dag.DAG
 	// LastScheduled is, by dag id, the latest scheduled run (by RunAfter), finished or not.
 	LastScheduled map[string]dag.Run
-	// Latest is, by dag id, the latest run of any type and state (by RunAfter) with its tasks, for depends_on_past. Of a
-	// finished run's tasks only Key, State, TryNumber and EndDate are set.
-	Latest       map[string]ActiveRun
-	ImportErrors []ImportError
+	ImportErrors  []ImportError
 }
 
 // ActiveRun is an unfinished run.

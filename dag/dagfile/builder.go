@@ -197,6 +197,7 @@ func (b *builder) settings() {
 	setKey(b, "render_template_as_native_obj", &d.RenderNative, (*builder).boolean)
 	setKey(b, "fail_stop", &d.FailFast, (*builder).boolean)
 	setKey(b, "fail_fast", &d.FailFast, (*builder).boolean)
+	d.MaxConsecutiveFailed = b.opts.MaxConsecutiveFailed
 	setKey(b, "max_consecutive_failed_dag_runs", &d.MaxConsecutiveFailed, atLeast(0))
 	setKey(b, "tags", &d.Tags, func(b *builder, v *value, path string) ([]string, bool) {
 		if v.kind == kindText {

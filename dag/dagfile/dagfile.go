@@ -66,6 +66,8 @@ type Options struct {
 	MaxActiveRuns int
 	// MaxActiveTasks is [core] max_active_tasks_per_dag. 0: 16.
 	MaxActiveTasks int
+	// MaxConsecutiveFailed is [core] max_consecutive_failed_dag_runs_per_dag. 0: never pause for failed runs.
+	MaxConsecutiveFailed int
 	// CatchupByDefault is [scheduler] catchup_by_default.
 	CatchupByDefault bool
 	// CronDataIntervals is [scheduler] create_cron_data_intervals: a cron string means CronDataIntervalTimetable.

@@ -67,7 +67,8 @@ func (a *App) loadOptions(catalog *catalog) dagfile.Options {
 		DefaultOwner: c.Operators.DefaultOwner, DefaultQueue: c.Operators.DefaultQueue,
 		DefaultDeferrable: c.Operators.DefaultDeferrable,
 		MaxActiveRuns:     c.Core.MaxActiveRunsPerDag, MaxActiveTasks: c.Core.MaxActiveTasksPerDag,
-		CatchupByDefault: c.Scheduler.CatchupByDefault, CronDataIntervals: c.Scheduler.CreateCronDataIntervals,
+		MaxConsecutiveFailed: c.Core.MaxConsecutiveFailedDagRuns,
+		CatchupByDefault:     c.Scheduler.CatchupByDefault, CronDataIntervals: c.Scheduler.CreateCronDataIntervals,
 		DeltaDataIntervals: c.Scheduler.CreateDeltaDataIntervals,
 	}
 }

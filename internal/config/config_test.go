@@ -177,7 +177,6 @@ func TestPlaces(t *testing.T) {
 		"absolute":              {c.Logging.BaseLogFolder, "/var/log/gust"},
 		"in the home folder":    {c.Database.Path, filepath.Join(dir, ".gust", "gust.db")},
 		"beside the file":       {c.Secrets.ConnectionsFile, filepath.Join(dir, "conns.json")},
-		"empty":                 {c.Secrets.VariablesFile, ""},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %q, want %q", name, test.got, test.want)

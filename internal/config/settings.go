@@ -31,7 +31,7 @@ type Config struct {
 	Sensors       Sensors       `section:"sensors" doc:"What sensors inherit."`
 	Triggerer     Triggerer     `section:"triggerer" doc:"How waits are checked."`
 	Logging       Logging       `section:"logging" doc:"What is written where."`
-	Secrets       Secrets       `section:"secrets" doc:"Connections and variables from files."`
+	Secrets       Secrets       `section:"secrets" doc:"Connections from files."`
 	StepFunctions StepFunctions `section:"stepfunctions" doc:"The embedded Step Functions service of gust standalone."`
 
 	place
@@ -48,11 +48,9 @@ type Core struct {
 	DagsArePausedAtCreation     bool          `key:"dags_are_paused_at_creation" default:"false" doc:"Whether a new DAG starts paused (Airflow: true; here a pipeline runs as soon as it is there)."`
 	DefaultTaskRetries          int           `key:"default_task_retries" default:"0" min:"0" doc:"How often a failed task is tried again, unless it says retries."`
 	DefaultTaskRetryDelay       time.Duration `key:"default_task_retry_delay" default:"300" min:"0" doc:"The time before a retry, unless the task says retry_delay."`
-	MaxTaskRetryDelay           time.Duration `key:"max_task_retry_delay" default:"86400" min:"0" doc:"The longest time before a retry, whatever the backoff."`
 	DefaultTaskExecutionTimeout time.Duration `key:"default_task_execution_timeout" default:"null" min:"0" doc:"The longest time an attempt may take, unless the task says execution_timeout; null is no limit."`
 	DefaultPoolTaskSlotCount    int           `key:"default_pool_task_slot_count" default:"128" min:"-1" doc:"The slots of default_pool when the database is created; -1 is no limit."`
 	KilledTaskCleanupTime       time.Duration `key:"killed_task_cleanup_time" default:"60" min:"0" doc:"The time between SIGTERM and SIGKILL for the processes of a task that is ended."`
-	MaxMapLength                int           `key:"max_map_length" default:"1024" min:"1" doc:"The most task instances that one mapped task expands to."`
 	XComMaxBytes                int           `key:"xcom_max_bytes" default:"1048576" min:"1" doc:"The largest value a task may push, in bytes of JSON."`
 	FernetKey                   string        `key:"fernet_key" default:"" secret:"true" env:"GUST_FERNET_KEY" doc:"Keys for stored connections, comma separated, the first encrypts; empty: fernet.key in the home folder."`
 }
@@ -70,15 +68,14 @@ type DagProcessor struct {
 
 // Scheduler is section scheduler.
 type Scheduler struct {
-	CatchupByDefault          bool          `key:"catchup_by_default" default:"false" doc:"Whether missed slots are run later, unless the DAG says catchup."`
-	CreateCronDataIntervals   bool          `key:"create_cron_data_intervals" default:"false" doc:"Whether a cron text means CronDataIntervalTimetable instead of CronTriggerTimetable."`
-	CreateDeltaDataIntervals  bool          `key:"create_delta_data_intervals" default:"false" doc:"Whether a timedelta means DeltaDataIntervalTimetable instead of DeltaTriggerTimetable."`
-	MaxDagrunsToCreatePerLoop int           `key:"max_dagruns_to_create_per_loop" default:"10" min:"1" doc:"How many slots of one DAG become runs at once while it catches up."`
-	AllowedRunIDPattern       string        `key:"allowed_run_id_pattern" default:"^[A-Za-z0-9_.~:+-]+$" kind:"pattern" doc:"What a run id given by a user must match."`
-	Heartbeat                 time.Duration `key:"scheduler_heartbeat_sec" default:"5" min:"0.1" doc:"The time between two signs of life in the database."`
-	HealthCheckThreshold      time.Duration `key:"scheduler_health_check_threshold" default:"30" min:"1" doc:"A scheduler without a sign of life for so long counts as dead."`
-	IdleSleepTime             time.Duration `key:"scheduler_idle_sleep_time" default:"1" min:"0.01" doc:"The time between two looks for commands whose notification was lost; notified ones are seen at once."`
-	GracefulStopTimeout       time.Duration `key:"graceful_stop_timeout" default:"30" min:"0" doc:"How long a stopping daemon waits for attempts before it interrupts them, to be repeated after a start."`
+	CatchupByDefault         bool          `key:"catchup_by_default" default:"false" doc:"Whether missed slots are run later, unless the DAG says catchup."`
+	CreateCronDataIntervals  bool          `key:"create_cron_data_intervals" default:"false" doc:"Whether a cron text means CronDataIntervalTimetable instead of CronTriggerTimetable."`
+	CreateDeltaDataIntervals bool          `key:"create_delta_data_intervals" default:"false" doc:"Whether a timedelta means DeltaDataIntervalTimetable instead of DeltaTriggerTimetable."`
+	AllowedRunIDPattern      string        `key:"allowed_run_id_pattern" default:"^[A-Za-z0-9_.~:+-]+$" kind:"pattern" doc:"What a run id given by a user must match."`
+	Heartbeat                time.Duration `key:"scheduler_heartbeat_sec" default:"5" min:"0.1" doc:"The time between two signs of life in the database."`
+	HealthCheckThreshold     time.Duration `key:"scheduler_health_check_threshold" default:"30" min:"1" doc:"A scheduler without a sign of life for so long counts as dead."`
+	IdleSleepTime            time.Duration `key:"scheduler_idle_sleep_time" default:"1" min:"0.01" doc:"The time between two looks for commands whose notification was lost; notified ones are seen at once."`
+	GracefulStopTimeout      time.Duration `key:"graceful_stop_timeout" default:"30" min:"0" doc:"How long a stopping daemon waits for attempts before it interrupts them, to be repeated after a start."`
 }
 
 // Operators is section operators.
@@ -108,7 +105,6 @@ type Logging struct {
 // Secrets is section secrets.
 type Secrets struct {
 	ConnectionsFile string `key:"connections_file_path" default:"" path:"config" doc:"A file of connections; empty: connections.yaml, .yml, .json or .env beside this file, if there is one."`
-	VariablesFile   string `key:"variables_file_path" default:"" path:"config" doc:"A file of variables; empty: variables.yaml, .yml, .json or .env beside this file, if there is one."`
 }
 
 // StepFunctions is section stepfunctions.

@@ -29,7 +29,7 @@ type versions struct {
 // EngineLoad implements store.Engine. Everything is read from one commit.
 func (s *Store) EngineLoad(ctx context.Context) (*store.Snapshot, error) {
 	out := &store.Snapshot{
-		Versions: map[string]*dag.DAG{}, LastScheduled: map[string]dag.Run{}, Latest: map[string]store.ActiveRun{},
+		Versions: map[string]*dag.DAG{}, LastScheduled: map[string]dag.Run{},
 	}
 	err := s.snapshot(ctx, "load", func(v view) error {
 		r, err := loadRefresh(ctx, v)
@@ -40,7 +40,7 @@ func (s *Store) EngineLoad(ctx context.Context) (*store.Snapshot, error) {
 		if err := loadActive(ctx, v, out); err != nil {
 			return err
 		}
-		if err := loadLatest(ctx, v, out); err != nil {
+		if err := loadLastScheduled(ctx, v, out); err != nil {
 			return err
 		}
 		out.ImportErrors, err = list(ctx, v, decodeImportError, importErrorListSQL)
@@ -75,32 +75,13 @@ func loadActive(ctx context.Context, v view, out *store.Snapshot) error {
 	return err
 }
 
-func loadLatest(ctx context.Context, v view, out *store.Snapshot) error {
+func loadLastScheduled(ctx context.Context, v view, out *store.Snapshot) error {
 	scheduled, err := list(ctx, v, decodeRun, runLastScheduledSQL)
 	if err != nil {
 		return err
 	}
 	for _, run := range scheduled {
 		out.LastScheduled[run.DagID] = run
-	}
-	active := make(map[dag.RunKey]int, len(out.Active))
-	for i := range out.Active {
-		active[out.Active[i].Run.RunKey] = i
-	}
-	latest, err := list(ctx, v, decodeRun, runLatestSQL)
-	if err != nil {
-		return err
-	}
-	for _, run := range latest {
-		if i, ok := active[run.RunKey]; ok {
-			out.Latest[run.DagID] = store.ActiveRun{Run: run, Tasks: out.Active[i].Tasks}
-			continue
-		}
-		tasks, err := list(ctx, v, decodeOutcome, taskOutcomesSQL, run.DagID, run.RunID)
-		if err != nil {
-			return err
-		}
-		out.Latest[run.DagID] = store.ActiveRun{Run: run, Tasks: tasks}
 	}
 	return nil
 }

@@ -42,9 +42,6 @@ const (
 	runLastScheduledSQL = runDagIDs + `SELECT ` + runColumns + ` FROM dag_run WHERE id IN (SELECT (
 		SELECT r.id FROM dag_run r WHERE r.dag_id = ids.dag_id AND r.run_type = 'scheduled'
 		ORDER BY r.run_after DESC, r.id DESC LIMIT 1) FROM ids)`
-
-	runLatestSQL = runDagIDs + `SELECT ` + runColumns + ` FROM dag_run WHERE id IN (SELECT (
-		SELECT r.id FROM dag_run r WHERE r.dag_id = ids.dag_id ORDER BY r.run_after DESC, r.id DESC LIMIT 1) FROM ids)`
 )
 
 // RunCreate implements store.Runs.

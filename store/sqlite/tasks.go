@@ -12,10 +12,10 @@ import (
 const (
 	taskColumns = `dag_id, run_id, task_id, map_index, state, try_number, max_tries, operator, pool, pool_slots,
 		priority_weight, queued_dttm, start_date, end_date, first_start_date, not_before, error, trigger_kind,
-		trigger_kwargs, trigger_state, trigger_since, trigger_timeout, trigger_length, trigger_event, trigger_error`
+		trigger_kwargs, trigger_state, trigger_since, trigger_timeout, trigger_length, trigger_event, trigger_error, trigger_clock`
 
 	taskValues = `(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-		?23, ?24, ?25)`
+		?23, ?24, ?25, ?26)`
 
 	taskInsertSQL = `INSERT INTO task_instance (` + taskColumns + `) VALUES ` + taskValues
 
@@ -29,14 +29,15 @@ const (
 	taskUpdateSQL = `UPDATE task_instance SET state = ?1, try_number = ?2, max_tries = ?3, operator = ?4, pool = ?5,
 		pool_slots = ?6, priority_weight = ?7, queued_dttm = ?8, start_date = ?9, end_date = ?10, first_start_date = ?11,
 		not_before = ?12, error = ?13, trigger_kind = ?14, trigger_kwargs = ?15, trigger_state = ?16, trigger_since = ?17,
-		trigger_timeout = ?18, trigger_length = ?19, trigger_event = ?20, trigger_error = ?21
-		WHERE dag_id = ?22 AND run_id = ?23 AND task_id = ?24 AND map_index = ?25
-		AND state IS NOT DISTINCT FROM ?26 AND try_number = ?27`
+		trigger_timeout = ?18, trigger_length = ?19, trigger_event = ?20, trigger_error = ?21,
+		trigger_clock = ?22 WHERE dag_id = ?23 AND run_id = ?24 AND task_id = ?25 AND map_index = ?26
+		AND state IS NOT DISTINCT FROM ?27 AND try_number = ?28`
 
 	taskUpdatePlainSQL = `UPDATE task_instance SET state = ?1, try_number = ?2, max_tries = ?3, operator = ?4, pool = ?5,
 		pool_slots = ?6, priority_weight = ?7, queued_dttm = ?8, start_date = ?9, end_date = ?10, first_start_date = ?11,
 		not_before = ?12, error = ?13, trigger_kind = NULL, trigger_kwargs = NULL, trigger_state = NULL,
-		trigger_since = NULL, trigger_timeout = NULL, trigger_length = NULL, trigger_event = NULL, trigger_error = NULL
+		trigger_since = NULL, trigger_timeout = NULL, trigger_length = NULL, trigger_event = NULL, trigger_error = NULL,
+		trigger_clock = NULL
 		WHERE dag_id = ?14 AND run_id = ?15 AND task_id = ?16 AND map_index = ?17
 		AND state IS NOT DISTINCT FROM ?18 AND try_number = ?19`
 
@@ -49,9 +50,6 @@ const (
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4`
 
 	taskListSQL = `SELECT ` + taskColumns + ` FROM task_instance WHERE dag_id = ?1 AND run_id = ?2 ORDER BY id`
-
-	taskOutcomesSQL = `SELECT dag_id, run_id, task_id, map_index, state, try_number, end_date FROM task_instance
-		WHERE dag_id = ?1 AND run_id = ?2 ORDER BY id`
 
 	taskTriesSQL = `SELECT ` + taskColumns + ` FROM task_instance_history
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4 ORDER BY try_number`
@@ -129,7 +127,7 @@ func (t *transaction) putTask(query string, ti *dag.TaskInstance) error {
 	_, err := t.exec(query, ti.DagID, ti.RunID, ti.TaskID, int64(ti.MapIndex), stateValue(ti.State),
 		int64(ti.TryNumber), int64(ti.MaxTries), ti.Operator, ti.Pool, int64(ti.PoolSlots), int64(ti.Priority),
 		micros(ti.QueuedAt), micros(ti.StartDate), micros(ti.EndDate), micros(ti.FirstStart), micros(ti.NotBefore),
-		ti.Error, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7])
+		ti.Error, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8])
 	return err
 }
 
@@ -147,7 +145,7 @@ func (t *transaction) updateTask(c *store.TaskChange) error {
 		changed, err = t.exec(taskUpdateSQL, stateValue(ti.State), int64(ti.TryNumber), int64(ti.MaxTries),
 			ti.Operator, ti.Pool, int64(ti.PoolSlots), int64(ti.Priority), micros(ti.QueuedAt), micros(ti.StartDate),
 			micros(ti.EndDate), micros(ti.FirstStart), micros(ti.NotBefore), ti.Error,
-			d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7],
+			d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8],
 			ti.DagID, ti.RunID, ti.TaskID, int64(ti.MapIndex), stateValue(c.From), int64(c.FromTry))
 	}
 	if err != nil {
@@ -176,18 +174,35 @@ func (t *transaction) taskConflict(c *store.TaskChange) error {
 // stateValue is a state as stored: NULL for none.
 func stateValue(s dag.State) driver.Value { return optional(s) }
 
+// What trigger_clock adds up: the deadline is that of execution_timeout, the deadline has passed.
+const (
+	clockByExecutionTimeout = 1
+	clockTimedOut           = 2
+)
+
 // deferral is the trigger_ columns of a task.
-func deferral(ti *dag.TaskInstance) (columns [8]driver.Value) {
+func deferral(ti *dag.TaskInstance) (columns [9]driver.Value) {
 	if d := ti.Deferral; d != nil {
-		columns = [8]driver.Value{
+		columns = [9]driver.Value{
 			d.Kind, jsonText(d.Args), jsonText(d.State), micros(d.Since), micros(d.Deadline), nil,
-			jsonText(d.Event), optional(d.Failed),
+			jsonText(d.Event), optional(d.Failed), clock(d),
 		}
 		if d.Timeout != 0 {
 			columns[5] = d.Timeout.Microseconds()
 		}
 	}
 	return columns
+}
+
+func clock(d *dag.Deferral) int64 {
+	var n int64
+	if d.ByExecutionTimeout {
+		n |= clockByExecutionTimeout
+	}
+	if d.TimedOut {
+		n |= clockTimedOut
+	}
+	return n
 }
 
 func decodeTask(r row) (dag.TaskInstance, error) {
@@ -201,16 +216,10 @@ func decodeTask(r row) (dag.TaskInstance, error) {
 		ti.Deferral = &dag.Deferral{
 			Kind: r.text(17), Args: r.json(18), State: r.json(19), Since: r.time(20), Deadline: r.time(21),
 			Timeout: r.micros(22), Event: r.json(23), Failed: r.text(24),
+			ByExecutionTimeout: r.int(25)&clockByExecutionTimeout != 0, TimedOut: r.int(25)&clockTimedOut != 0,
 		}
 	}
 	return ti, nil
-}
-
-// decodeOutcome reads taskOutcomesSQL: what later runs may ask about a finished one.
-func decodeOutcome(r row) (dag.TaskInstance, error) {
-	return dag.TaskInstance{
-		Key: decodeKey(r), State: dag.State(r.text(4)), TryNumber: r.int(5), EndDate: r.time(6),
-	}, nil
 }
 
 func decodeKey(r row) dag.Key {

@@ -13,7 +13,7 @@ import (
 func testLoadEmpty(t *testing.T, s store.Store) {
 	got, err := s.EngineLoad(t.Context())
 	noError(t, err)
-	if len(got.Active)+len(got.Versions)+len(got.LastScheduled)+len(got.Latest)+len(got.Dags)+len(got.Queued) != 0 {
+	if len(got.Active)+len(got.Versions)+len(got.LastScheduled)+len(got.Dags)+len(got.Queued) != 0 {
 		t.Errorf("a new store loads %+v", got)
 	}
 	if len(got.Pools) != 1 {
@@ -74,13 +74,7 @@ func loadFixture(t *testing.T, s store.Store) *store.Snapshot {
 		},
 		Versions:      map[string]*dag.DAG{"v1": v1},
 		LastScheduled: map[string]dag.Run{"orders": failed},
-		Latest: map[string]store.ActiveRun{
-			"orders": active(queued, NewTask(queued.RunKey, "extract")),
-			"bills": active(bills, dag.TaskInstance{
-				Key: done.Key, State: done.State, TryNumber: done.TryNumber, EndDate: done.EndDate,
-			}),
-		},
-		ImportErrors: []store.ImportError{broken},
+		ImportErrors:  []store.ImportError{broken},
 	}
 }
 

@@ -67,7 +67,6 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 	defer s.mu.Unlock()
 	snap := &store.Snapshot{
 		Refresh: s.refresh(), Versions: map[string]*dag.DAG{}, LastScheduled: map[string]dag.Run{},
-		Latest: map[string]store.ActiveRun{},
 	}
 	for _, r := range s.sorted(func(dag.Run) bool { return true }) {
 		if r.Type == dag.RunScheduled {

@@ -98,7 +98,8 @@ CREATE TABLE task_instance (
     not_before       BIGINT,
     error            TEXT    NOT NULL,
     -- The wait of a deferred task. trigger_timeout is the deadline, as in Airflow; trigger_length is the length that was
-    -- asked for, in microseconds.
+    -- asked for, in microseconds; trigger_clock adds up 1 when the deadline is that of execution_timeout and 2 when it
+    -- has passed.
     trigger_kind     TEXT,
     trigger_kwargs   TEXT,
     trigger_state    TEXT,
@@ -107,6 +108,7 @@ CREATE TABLE task_instance (
     trigger_length   BIGINT,
     trigger_event    TEXT,
     trigger_error    TEXT,
+    trigger_clock    BIGINT,
     CONSTRAINT task_instance_key UNIQUE (dag_id, run_id, task_id, map_index),
     CONSTRAINT task_instance_has_ids CHECK (dag_id <> '' AND run_id <> '' AND task_id <> '' AND map_index >= -1),
     CONSTRAINT task_instance_state CHECK (
@@ -153,6 +155,7 @@ CREATE TABLE task_instance_history (
     trigger_length   BIGINT,
     trigger_event    TEXT,
     trigger_error    TEXT,
+    trigger_clock    BIGINT,
     CONSTRAINT task_instance_history_key UNIQUE (dag_id, run_id, task_id, map_index, try_number)
 );
 
