@@ -231,7 +231,7 @@ func TestSecondStop(t *testing.T) {
 		go func() { first <- e.Stop(t.Context()) }()
 		synctest.Wait()
 		if err := e.Stop(t.Context()); err == nil ||
-			!strings.Contains(err.Error(), "1 attempts, for example d.t1 r try 1") {
+			!strings.Contains(err.Error(), "1 attempt, d.t1 r try 1; it will be repeated") {
 			t.Errorf("got %v", err)
 		}
 		<-first
