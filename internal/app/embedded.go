@@ -16,6 +16,7 @@ import (
 
 	"gust/connections"
 	"gust/internal/config"
+	"gust/operators/shell"
 	"gust/stepfunctions"
 	"gust/stepfunctions/handlers"
 )
@@ -113,7 +114,7 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 				continue
 			}
 			name := strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))
-			set[name] = handlers.Handler{Command: []string{filepath.Join(folder, e.Name())}}
+			set[name] = handlers.Handler{Command: []string{filepath.Join(folder, e.Name())}, Env: shell.Marks(cfg.Home(), name)}
 		}
 	}
 	for name, text := range cfg.StepFunctions.Handlers {
@@ -121,7 +122,7 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 			set[name] = handlers.Handler{URL: text}
 			continue
 		}
-		set[name] = handlers.Handler{Command: []string{"sh", "-c", text}}
+		set[name] = handlers.Handler{Command: []string{"sh", "-c", text}, Env: shell.Marks(cfg.Home(), name)}
 	}
 	return set, nil
 }
