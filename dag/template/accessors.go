@@ -1,12 +1,11 @@
 package template
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
-	"gust/dag/template/jinja"
+	"gust/dag/template/pyvalue"
 )
 
 // varObject is the variable var, with var.value and var.json.
@@ -15,7 +14,7 @@ type varObject struct{ v *Vars }
 func (o *varObject) TypeName() string    { return "var" }
 func (o *varObject) AttrNames() []string { return []string{"value", "json"} }
 
-func (o *varObject) Attr(_ *jinja.State, name string) (any, bool, error) {
+func (o *varObject) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	switch name {
 	case "value", "json":
 		return &variables{o.v, name == "json"}, true, nil
@@ -36,10 +35,10 @@ func (o *variables) TypeName() string {
 	return "var.value"
 }
 
-func (o *variables) Attr(st *jinja.State, name string) (any, bool, error) {
+func (o *variables) Attr(st *pyvalue.State, name string) (any, bool, error) {
 	if name == "get" {
-		return jinja.NewFunc(name, func(st *jinja.State, a []any) (any, error) {
-			key, err := jinja.Text(a[0], "the key")
+		return pyvalue.NewFunc(name, func(st *pyvalue.State, a []any) (any, error) {
+			key, err := pyvalue.Text(a[0], "the key")
 			if err != nil {
 				return nil, err
 			}
@@ -47,20 +46,20 @@ func (o *variables) Attr(st *jinja.State, name string) (any, bool, error) {
 			switch {
 			case found:
 				return v, err
-			case a[1] != keep{}:
+			case a[1] != pyvalue.Unset{}:
 				return a[1], nil
 			}
 			return nil, notDefined("Variable", key, err)
-		}, req("key"), opt("default", keep{})), true, nil
+		}, req("key"), opt("default", pyvalue.Unset{})), true, nil
 	}
 	v, found, err := o.find(st, name)
 	if found {
 		return v, true, err
 	}
-	return jinja.NewUndefined(asError(notDefined("Variable", name, err))), true, nil
+	return pyvalue.NewUndefined(asError(notDefined("Variable", name, err))), true, nil
 }
 
-func (o *variables) Item(st *jinja.State, key any) (any, bool, error) {
+func (o *variables) Item(st *pyvalue.State, key any) (any, bool, error) {
 	name, ok := key.(string)
 	if !ok {
 		return nil, false, nil
@@ -70,9 +69,9 @@ func (o *variables) Item(st *jinja.State, key any) (any, bool, error) {
 }
 
 // find reads a Variable. When found is false, err says what is defined.
-func (o *variables) find(st *jinja.State, key string) (v any, found bool, err error) {
+func (o *variables) find(st *pyvalue.State, key string) (v any, found bool, err error) {
 	if o.v.Variable == nil {
-		return nil, true, jinja.Errorf("Variables are not available here")
+		return nil, true, pyvalue.Errorf("Variables are not available here")
 	}
 	text, found, err := o.v.Variable(st.Context(), key)
 	if !found || err != nil {
@@ -84,9 +83,9 @@ func (o *variables) find(st *jinja.State, key string) (v any, found bool, err er
 	if !o.json {
 		return text, true, nil
 	}
-	v, err = jinja.DecodeJSON([]byte(text))
+	v, err = pyvalue.DecodeJSON([]byte(text))
 	if err != nil {
-		return nil, true, jinja.Errorf("the Variable %q is not JSON: %v", key, err)
+		return nil, true, pyvalue.Errorf("the Variable %q is not JSON: %v", key, err)
 	}
 	return v, true, nil
 }
@@ -96,7 +95,7 @@ func notDefined(what, name string, why error) error {
 	if why != nil {
 		return why
 	}
-	return jinja.Errorf("the %s %q isn't defined", what, name)
+	return pyvalue.Errorf("the %s %q isn't defined", what, name)
 }
 
 // asError makes any error an *Error, keeping its cause.
@@ -114,10 +113,10 @@ type connObject struct{ v *Vars }
 
 func (o *connObject) TypeName() string { return "conn" }
 
-func (o *connObject) Attr(st *jinja.State, name string) (any, bool, error) {
+func (o *connObject) Attr(st *pyvalue.State, name string) (any, bool, error) {
 	if name == "get" {
-		return jinja.NewFunc(name, func(st *jinja.State, a []any) (any, error) {
-			id, err := jinja.Text(a[0], "the connection id")
+		return pyvalue.NewFunc(name, func(st *pyvalue.State, a []any) (any, error) {
+			id, err := pyvalue.Text(a[0], "the connection id")
 			if err != nil {
 				return nil, err
 			}
@@ -125,20 +124,20 @@ func (o *connObject) Attr(st *jinja.State, name string) (any, bool, error) {
 			switch {
 			case found:
 				return v, err
-			case a[1] != keep{}:
+			case a[1] != pyvalue.Unset{}:
 				return a[1], nil
 			}
 			return nil, notDefined("connection", id, err)
-		}, req("conn_id"), opt("default_conn", keep{})), true, nil
+		}, req("conn_id"), opt("default_conn", pyvalue.Unset{})), true, nil
 	}
 	v, found, err := o.find(st, name)
 	if found {
 		return v, true, err
 	}
-	return jinja.NewUndefined(asError(notDefined("connection", name, err))), true, nil
+	return pyvalue.NewUndefined(asError(notDefined("connection", name, err))), true, nil
 }
 
-func (o *connObject) Item(st *jinja.State, key any) (any, bool, error) {
+func (o *connObject) Item(st *pyvalue.State, key any) (any, bool, error) {
 	id, ok := key.(string)
 	if !ok {
 		return nil, false, nil
@@ -147,9 +146,9 @@ func (o *connObject) Item(st *jinja.State, key any) (any, bool, error) {
 	return v, ok, err
 }
 
-func (o *connObject) find(st *jinja.State, id string) (any, bool, error) {
+func (o *connObject) find(st *pyvalue.State, id string) (any, bool, error) {
 	if o.v.Connection == nil {
-		return nil, true, jinja.Errorf("connections are not available here")
+		return nil, true, pyvalue.Errorf("connections are not available here")
 	}
 	c, found, err := o.v.Connection(st.Context(), id)
 	if !found || err != nil {
@@ -174,7 +173,7 @@ get_uri`)
 
 func (o *connection) AttrNames() []string { return connectionAttrs }
 
-func (o *connection) Attr(_ *jinja.State, name string) (any, bool, error) {
+func (o *connection) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	c := &o.c
 	switch name {
 	case "conn_id":
@@ -196,10 +195,10 @@ func (o *connection) Attr(_ *jinja.State, name string) (any, bool, error) {
 	case "extra":
 		return none(string(c.Extra)), true, nil
 	case "extra_dejson":
-		extra, err := object(json.RawMessage(c.Extra), "the extra of connection "+c.ID)
+		extra, err := object(c.Extra, "the extra of connection "+c.ID)
 		return extra, true, err
 	case "get_uri":
-		return fn(name, c.URI), true, nil
+		return pyvalue.Constant(name, c.URI), true, nil
 	}
 	return nil, false, nil
 }

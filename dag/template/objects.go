@@ -6,18 +6,14 @@ import (
 	"strings"
 
 	"gust/dag"
-	"gust/dag/template/jinja"
+	"gust/dag/template/pytime"
+	"gust/dag/template/pyvalue"
 )
 
-// fn is a method without parameters.
-func fn(name string, v any) *jinja.Func {
-	return jinja.NewFunc(name, func(*jinja.State, []any) (any, error) { return v, nil })
-}
-
 // refuse is a method that templates must not call.
-func refuse(name, why string) *jinja.Func {
-	return &jinja.Func{Name: name, TakesRest: true, TakesKw: true, Do: func(*jinja.State, jinja.Args) (any, error) {
-		return nil, jinja.Errorf("%s() cannot be called in a template: %s", name, why)
+func refuse(name, why string) *pyvalue.Func {
+	return &pyvalue.Func{Name: name, TakesRest: true, TakesKw: true, Do: func(*pyvalue.State, pyvalue.Args) (any, error) {
+		return nil, pyvalue.Errorf("%s() cannot be called in a template: %s", name, why)
 	}}
 }
 
@@ -29,8 +25,8 @@ func none(s string) any {
 	return s
 }
 
-func texts(list []string) *jinja.List {
-	out := &jinja.List{Items: make([]any, len(list))}
+func texts(list []string) *pyvalue.List {
+	out := &pyvalue.List{Items: make([]any, len(list))}
 	for i, s := range list {
 		out.Items[i] = s
 	}
@@ -61,7 +57,7 @@ xcom_pull xcom_push get_dagrun hostname unixname task_display_name`)
 
 func (o *tiObject) AttrNames() []string { return tiAttrs }
 
-func (o *tiObject) Attr(_ *jinja.State, name string) (any, bool, error) {
+func (o *tiObject) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	ti := &o.v.TI
 	switch name {
 	case "task_id", "task_display_name":
@@ -81,9 +77,9 @@ func (o *tiObject) Attr(_ *jinja.State, name string) (any, bool, error) {
 	case "max_tries":
 		return ti.MaxTries, true, nil
 	case "start_date":
-		return newDateTime(ti.StartDate), true, nil
+		return pytime.OrNone(ti.StartDate), true, nil
 	case "end_date":
-		return newDateTime(ti.EndDate), true, nil
+		return pytime.OrNone(ti.EndDate), true, nil
 	case "state":
 		return none(string(ti.State)), true, nil
 	case "operator":
@@ -102,17 +98,17 @@ func (o *tiObject) Attr(_ *jinja.State, name string) (any, bool, error) {
 	case "duration", "hostname", "unixname":
 		return nil, true, nil
 	case "logical_date", "execution_date":
-		return newDateTime(o.v.Run.LogicalDate), true, nil
+		return pytime.OrNone(o.v.Run.LogicalDate), true, nil
 	case "task":
 		return &taskObject{o.v}, true, nil
 	case "dag_run":
 		return &runObject{o.v}, true, nil
 	case "get_dagrun":
-		return fn(name, &runObject{o.v}), true, nil
+		return pyvalue.Constant(name, &runObject{o.v}), true, nil
 	case "key":
-		return jinja.Tuple{ti.DagID, ti.TaskID, ti.RunID, ti.TryNumber, ti.MapIndex}, true, nil
+		return pyvalue.Tuple{ti.DagID, ti.TaskID, ti.RunID, ti.TryNumber, ti.MapIndex}, true, nil
 	case "xcom_pull":
-		return jinja.NewFunc(name, o.pull, opt("task_ids", nil), opt("dag_id", nil), opt("key", "return_value"),
+		return pyvalue.NewFunc(name, o.pull, opt("task_ids", nil), opt("dag_id", nil), opt("key", "return_value"),
 			opt("include_prior_dates", false), opt("session", nil), opt("map_indexes", nil), opt("default", nil),
 			opt("run_id", nil)), true, nil
 	case "xcom_push":
@@ -122,7 +118,7 @@ func (o *tiObject) Attr(_ *jinja.State, name string) (any, bool, error) {
 }
 
 // pull is ti.xcom_pull: one task id (or none: this task) gives a value, a list of ids or of map indexes gives a list.
-func (o *tiObject) pull(st *jinja.State, a []any) (any, error) {
+func (o *tiObject) pull(st *pyvalue.State, a []any) (any, error) {
 	base := XCom{DagID: o.v.TI.DagID, RunID: o.v.TI.RunID, PriorDates: a[3] == true}
 	for _, p := range []struct {
 		to   *string
@@ -133,7 +129,7 @@ func (o *tiObject) pull(st *jinja.State, a []any) (any, error) {
 			continue
 		}
 		var err error
-		if *p.to, err = jinja.Text(p.v, p.what); err != nil {
+		if *p.to, err = pyvalue.Text(p.v, p.what); err != nil {
 			return nil, err
 		}
 	}
@@ -148,15 +144,15 @@ func (o *tiObject) pull(st *jinja.State, a []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &jinja.List{}
+	out := &pyvalue.List{}
 	for _, task := range tasks {
-		if base.TaskID, err = jinja.Text(task, "a task id"); err != nil {
+		if base.TaskID, err = pyvalue.Text(task, "a task id"); err != nil {
 			return nil, err
 		}
 		for _, index := range indexes {
 			x := base
 			if index != nil {
-				n, err := jinja.Int(index, "a map index")
+				n, err := pyvalue.Int(index, "a map index")
 				if err != nil {
 					return nil, err
 				}
@@ -180,19 +176,19 @@ func oneOrMany(v, absent any, what string) ([]any, bool, error) {
 	switch v := v.(type) {
 	case nil:
 		return []any{absent}, false, nil
-	case *jinja.List:
+	case *pyvalue.List:
 		return v.Items, true, nil
-	case jinja.Tuple:
+	case pyvalue.Tuple:
 		return v, true, nil
 	case string, int:
 		return []any{v}, false, nil
 	}
-	return nil, false, jinja.Errorf("%s must be one value or a list", what)
+	return nil, false, pyvalue.Errorf("%s must be one value or a list", what)
 }
 
 func (v *Vars) pullOne(ctx context.Context, x XCom, fallback any) (any, error) {
 	if v.XComPull == nil {
-		return nil, jinja.Errorf("xcom_pull() is not available here")
+		return nil, pyvalue.Errorf("xcom_pull() is not available here")
 	}
 	raw, ok, err := v.XComPull(ctx, x)
 	if err != nil {
@@ -201,7 +197,7 @@ func (v *Vars) pullOne(ctx context.Context, x XCom, fallback any) (any, error) {
 	if !ok {
 		return fallback, nil
 	}
-	value, err := jinja.DecodeJSON(raw)
+	value, err := pyvalue.DecodeJSON(raw)
 	if err != nil {
 		return nil, fmt.Errorf("xcom_pull(task_ids=%q, key=%q): %w", x.TaskID, x.Key, err)
 	}
@@ -219,14 +215,14 @@ func (o *runObject) TypeName() string { return "DagRun" }
 func (o *runObject) Str() string {
 	when := "None"
 	if !o.v.Run.LogicalDate.IsZero() {
-		when = dateTime{t: o.v.Run.LogicalDate.UTC()}.Str()
+		when = pytime.Of(o.v.Run.LogicalDate).Str()
 	}
 	return fmt.Sprintf("<DagRun %s @ %s: %s, state:%s, queued_at: %s. run_type: %s>", o.v.Run.DagID, when, o.v.Run.RunID,
-		o.v.Run.State, printed(newDateTime(o.v.Run.QueuedAt)), o.v.Run.Type)
+		o.v.Run.State, printed(pytime.OrNone(o.v.Run.QueuedAt)), o.v.Run.Type)
 }
 
 func printed(v any) string {
-	if d, ok := v.(dateTime); ok {
+	if d, ok := v.(pytime.DateTime); ok {
 		return d.Str()
 	}
 	return "None"
@@ -238,7 +234,7 @@ data_interval_end queued_at start_date end_date triggered_by external_trigger da
 
 func (o *runObject) AttrNames() []string { return runAttrs }
 
-func (o *runObject) Attr(_ *jinja.State, name string) (any, bool, error) {
+func (o *runObject) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	r := &o.v.Run
 	switch name {
 	case "dag_id":
@@ -253,19 +249,19 @@ func (o *runObject) Attr(_ *jinja.State, name string) (any, bool, error) {
 	case "state":
 		return none(string(r.State)), true, nil
 	case "logical_date", "execution_date":
-		return newDateTime(r.LogicalDate), true, nil
+		return pytime.OrNone(r.LogicalDate), true, nil
 	case "run_after":
-		return newDateTime(r.RunAfter), true, nil
+		return pytime.OrNone(r.RunAfter), true, nil
 	case "data_interval_start":
-		return newDateTime(r.IntervalStart), true, nil
+		return pytime.OrNone(r.IntervalStart), true, nil
 	case "data_interval_end":
-		return newDateTime(r.IntervalEnd), true, nil
+		return pytime.OrNone(r.IntervalEnd), true, nil
 	case "queued_at":
-		return newDateTime(r.QueuedAt), true, nil
+		return pytime.OrNone(r.QueuedAt), true, nil
 	case "start_date":
-		return newDateTime(r.StartDate), true, nil
+		return pytime.OrNone(r.StartDate), true, nil
 	case "end_date":
-		return newDateTime(r.EndDate), true, nil
+		return pytime.OrNone(r.EndDate), true, nil
 	case "triggered_by":
 		return none(string(r.TriggeredBy)), true, nil
 	case "external_trigger":
@@ -288,7 +284,7 @@ max_active_tasks fileloc doc_md params task_ids schedule owner folder`)
 
 func (o *dagObject) AttrNames() []string { return dagAttrs }
 
-func (o *dagObject) Attr(_ *jinja.State, name string) (any, bool, error) {
+func (o *dagObject) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	if name == "dag_id" {
 		return o.v.TI.DagID, true, nil
 	}
@@ -309,9 +305,9 @@ func (o *dagObject) Attr(_ *jinja.State, name string) (any, bool, error) {
 	case "tags":
 		return texts(d.Tags), true, nil
 	case "start_date":
-		return newDateTime(d.StartDate), true, nil
+		return pytime.OrNone(d.StartDate), true, nil
 	case "end_date":
-		return newDateTime(d.EndDate), true, nil
+		return pytime.OrNone(d.EndDate), true, nil
 	case "timezone":
 		return d.Timezone, true, nil
 	case "catchup":
@@ -378,7 +374,7 @@ multiple_outputs start_date end_date upstream_task_ids downstream_task_ids param
 
 func (o *taskObject) AttrNames() []string { return taskAttrs }
 
-func (o *taskObject) Attr(_ *jinja.State, name string) (any, bool, error) {
+func (o *taskObject) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	t := o.spec()
 	if v, ok := taskField(t, name); ok {
 		return v, true, nil
@@ -394,7 +390,7 @@ func (o *taskObject) Attr(_ *jinja.State, name string) (any, bool, error) {
 	}
 	// The operator's own parameters, as written.
 	if v, ok := t.Params[name]; ok {
-		return jinja.Import(v), true, nil
+		return pyvalue.Import(v), true, nil
 	}
 	return nil, false, nil
 }
@@ -412,11 +408,11 @@ func taskField(t *dag.Task, name string) (any, bool) {
 	case "retries":
 		return t.Retries, true
 	case "retry_delay":
-		return timeDelta{d: t.RetryDelay}, true
+		return pytime.Delta(t.RetryDelay), true
 	case "max_retry_delay":
-		return orNone(t.MaxRetryDelay > 0, timeDelta{d: t.MaxRetryDelay}), true
+		return orNone(t.MaxRetryDelay > 0, pytime.Delta(t.MaxRetryDelay)), true
 	case "execution_timeout":
-		return orNone(t.ExecutionTimeout > 0, timeDelta{d: t.ExecutionTimeout}), true
+		return orNone(t.ExecutionTimeout > 0, pytime.Delta(t.ExecutionTimeout)), true
 	case "pool":
 		return t.Pool, true
 	case "pool_slots":
@@ -438,9 +434,9 @@ func taskField(t *dag.Task, name string) (any, bool) {
 	case "multiple_outputs":
 		return t.MultipleOutputs, true
 	case "start_date":
-		return newDateTime(t.StartDate), true
+		return pytime.OrNone(t.StartDate), true
 	case "end_date":
-		return newDateTime(t.EndDate), true
+		return pytime.OrNone(t.EndDate), true
 	case "upstream_task_ids":
 		return texts(t.Upstream), true
 	case "downstream_task_ids":

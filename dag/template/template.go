@@ -17,10 +17,11 @@ import (
 	"sync"
 
 	"gust/dag/template/jinja"
+	"gust/dag/template/pyvalue"
 )
 
 // Error says what is wrong with a template: a position in the text, the problem, and the nearest valid name.
-type Error = jinja.Error
+type Error = pyvalue.Error
 
 // Options configure an Environment.
 type Options struct {
@@ -57,7 +58,7 @@ const maxSource = 1 << 20
 // New returns an environment.
 func New(o Options) *Environment {
 	e := &Environment{
-		env:    airflow().WithLimits(jinja.Limits{Steps: o.MaxSteps, Output: o.MaxOutput, Items: o.MaxItems}),
+		env:    airflow().WithLimits(pyvalue.Limits{Steps: o.MaxSteps, Output: o.MaxOutput, Items: o.MaxItems}),
 		macros: o.Macros, path: slices.Clone(o.SearchPath), limit: o.CacheSize, names: variableNames,
 		parsed: map[string]*jinja.Template{},
 	}
@@ -72,7 +73,7 @@ func New(o Options) *Environment {
 }
 
 // airflow is the environment that all share, made when the first one is needed.
-var airflow = sync.OnceValue(func() *jinja.Env { return jinja.NewEnv(jinja.Limits{}, dateFilters()...) })
+var airflow = sync.OnceValue(func() *jinja.Env { return jinja.NewEnv(pyvalue.Limits{}, dateFilters()...) })
 
 // IsTemplate reports whether a text contains a template's markers.
 func IsTemplate(text string) bool {
@@ -234,7 +235,7 @@ func (e *Environment) evaluate(ctx context.Context, text string, vars *Vars) (an
 	if err != nil {
 		return nil, err
 	}
-	return jinja.Export(v)
+	return pyvalue.Export(v)
 }
 
 // LoadFile reads the template file that a field's value names: a value that ends in one of the endings is looked up in

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gust/dag/template/pytime"
+
 	_ "time/tzdata"
 
 	"github.com/google/go-cmp/cmp"
@@ -367,8 +370,8 @@ func TestListedAttributesExist(t *testing.T) {
 	t.Parallel()
 	e := testEnvironment(t)
 	for expr, names := range map[string][]string{
-		"logical_date": dateTimeAttrs, "ti": tiAttrs, "dag_run": runAttrs, "dag": dagAttrs, "task": taskAttrs, "macros": macroNames,
-		"conn.aws_default": connectionAttrs, "(data_interval_end - data_interval_start)": timeDeltaAttrs,
+		"logical_date": pytime.DateTime{}.AttrNames(), "ti": tiAttrs, "dag_run": runAttrs, "dag": dagAttrs, "task": taskAttrs, "macros": macroNames,
+		"conn.aws_default": connectionAttrs, "(data_interval_end - data_interval_start)": pytime.TimeDelta{}.AttrNames(),
 	} {
 		for _, name := range names {
 			if got, err := e.Render(t.Context(), "{{ "+expr+"."+name+" is defined }}", testVars()); err != nil || got != "True" {

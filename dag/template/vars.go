@@ -10,6 +10,8 @@ import (
 
 	"gust/dag"
 	"gust/dag/template/jinja"
+	"gust/dag/template/pytime"
+	"gust/dag/template/pyvalue"
 )
 
 // XCom names a value that another task pushed.
@@ -79,11 +81,11 @@ func MergeParams(layers ...json.RawMessage) (json.RawMessage, error) {
 		if len(layer) == 0 || string(layer) == "null" {
 			continue
 		}
-		v, err := jinja.DecodeJSON(layer)
+		v, err := pyvalue.DecodeJSON(layer)
 		if err != nil {
 			return nil, fmt.Errorf("params: %w", err)
 		}
-		d, ok := v.(*jinja.Dict)
+		d, ok := v.(*pyvalue.Dict)
 		if !ok {
 			return nil, fmt.Errorf("params must be an object, not %.40s", layer)
 		}
@@ -117,7 +119,8 @@ func MergeParams(layers ...json.RawMessage) (json.RawMessage, error) {
 func (v *Vars) random() *rand.Rand {
 	if v.rand == nil {
 		h := fnv.New64a()
-		fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d", v.TI.DagID, v.TI.RunID, v.TI.TaskID, v.TI.MapIndex, v.TI.TryNumber)
+		ti := &v.TI
+		_, _ = fmt.Fprintf(h, "%s\x00%s\x00%s\x00%d\x00%d", ti.DagID, ti.RunID, ti.TaskID, ti.MapIndex, ti.TryNumber)
 		v.rand = rand.New(rand.NewPCG(h.Sum64(), 0))
 	}
 	return v.rand
@@ -141,9 +144,9 @@ func (e *Environment) globals(v *Vars) jinja.Globals {
 	if v == nil {
 		v = &Vars{}
 	}
-	g.Lookup = func(st *jinja.State, name string) (any, bool, error) {
+	g.Lookup = func(st *pyvalue.State, name string) (any, bool, error) {
 		if m, ok := e.macros[name]; ok {
-			return jinja.Import(m), true, nil
+			return pyvalue.Import(m), true, nil
 		}
 		return v.lookup(st, name)
 	}
@@ -152,7 +155,7 @@ func (e *Environment) globals(v *Vars) jinja.Globals {
 }
 
 // lookup finds a variable.
-func (v *Vars) lookup(st *jinja.State, name string) (any, bool, error) {
+func (v *Vars) lookup(st *pyvalue.State, name string) (any, bool, error) {
 	if value, ok := v.dates(name); ok {
 		return value, true, nil
 	}
@@ -187,9 +190,9 @@ func (v *Vars) lookup(st *jinja.State, name string) (any, bool, error) {
 		}
 		return v.TI.DagID + "__" + v.TI.TaskID + "__" + stamp, true, nil
 	case "inlets", "outlets":
-		return &jinja.List{}, true, nil
+		return &pyvalue.List{}, true, nil
 	case "inlet_events", "outlet_events", "triggering_asset_events", "triggering_dataset_events":
-		return jinja.NewDict(0), true, nil
+		return pyvalue.NewDict(0), true, nil
 	case "exception", "map_index_template", "expanded_ti_count":
 		return nil, true, nil
 	case "prev_data_interval_start_success", "prev_data_interval_end_success", "prev_start_date_success",
@@ -201,17 +204,17 @@ func (v *Vars) lookup(st *jinja.State, name string) (any, bool, error) {
 }
 
 // object decodes a JSON object for templates; absent means empty.
-func object(raw json.RawMessage, what string) (*jinja.Dict, error) {
+func object(raw json.RawMessage, what string) (*pyvalue.Dict, error) {
 	if len(raw) == 0 || string(raw) == "null" {
-		return jinja.NewDict(0), nil
+		return pyvalue.NewDict(0), nil
 	}
-	value, err := jinja.DecodeJSON(raw)
+	value, err := pyvalue.DecodeJSON(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	d, ok := value.(*jinja.Dict)
+	d, ok := value.(*pyvalue.Dict)
 	if !ok {
-		return nil, jinja.Errorf("%s is not an object", what)
+		return nil, pyvalue.Errorf("%s is not an object", what)
 	}
 	return d, nil
 }
@@ -226,30 +229,30 @@ func (v *Vars) previous(ctx context.Context, name string) (any, error) {
 	}
 	switch name {
 	case "prev_data_interval_end_success":
-		return newDateTime(p.IntervalEnd), nil
+		return pytime.OrNone(p.IntervalEnd), nil
 	case "prev_start_date_success":
-		return newDateTime(p.StartDate), nil
+		return pytime.OrNone(p.StartDate), nil
 	case "prev_end_date_success":
-		return newDateTime(p.EndDate), nil
+		return pytime.OrNone(p.EndDate), nil
 	}
-	return newDateTime(p.IntervalStart), nil
+	return pytime.OrNone(p.IntervalStart), nil
 }
 
 // dates finds the variables that are dates or made of dates.
 func (v *Vars) dates(name string) (any, bool) {
 	switch name {
 	case "data_interval_start":
-		return newDateTime(v.Run.IntervalStart), true
+		return pytime.OrNone(v.Run.IntervalStart), true
 	case "data_interval_end":
-		return newDateTime(v.Run.IntervalEnd), true
+		return pytime.OrNone(v.Run.IntervalEnd), true
 	case "logical_date", "execution_date":
-		return newDateTime(v.Run.LogicalDate), true
+		return pytime.OrNone(v.Run.LogicalDate), true
 	case "start_date":
-		return newDateTime(v.TI.StartDate), true
+		return pytime.OrNone(v.TI.StartDate), true
 	case "ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz", "yesterday_ds", "yesterday_ds_nodash", "tomorrow_ds",
 		"tomorrow_ds_nodash":
 		if v.Run.LogicalDate.IsZero() {
-			return jinja.NewUndefined(&Error{Msg: fmt.Sprintf(
+			return pyvalue.NewUndefined(&Error{Msg: fmt.Sprintf(
 				"%q is undefined: the run has no logical date, because it was triggered without one", name)}), true
 		}
 		return stamp(v.Run.LogicalDate.UTC(), name), true
@@ -268,7 +271,7 @@ func stamp(t time.Time, name string) string {
 	case "ds_nodash":
 		return t.Format("20060102")
 	case "ts":
-		return dateTime{t: t}.iso()
+		return pytime.Of(t).ISO()
 	case "ts_nodash":
 		return t.Format("20060102T150405")
 	case "yesterday_ds":
@@ -280,7 +283,7 @@ func stamp(t time.Time, name string) string {
 	case "tomorrow_ds_nodash":
 		return t.AddDate(0, 0, 1).Format("20060102")
 	}
-	return withTZ(dateTime{t: t})
+	return withTZ(pytime.Of(t))
 }
 
 // neighbour is a date of the schedule's tick before or after this run's.
@@ -293,8 +296,8 @@ func (v *Vars) neighbour(name string, step int) any {
 			case "prev_ds_nodash", "next_ds_nodash":
 				return t.UTC().Format("20060102")
 			}
-			return newDateTime(t)
+			return pytime.OrNone(t)
 		}
 	}
-	return jinja.NewUndefined(&Error{Msg: fmt.Sprintf("%q is undefined: the schedule has no run beside this one", name)})
+	return pyvalue.NewUndefined(&Error{Msg: fmt.Sprintf("%q is undefined: the schedule has no run beside this one", name)})
 }

@@ -3,13 +3,13 @@ package jinja
 // expr is an expression. eval is called through State.eval, which counts work and adds positions to errors.
 type expr interface {
 	place() pos
-	eval(st *State) (any, error)
+	eval(ev *evaluation) (any, error)
 	children(visit func(expr))
 }
 
 // stmt is a piece of a template's body.
 type stmt interface {
-	run(st *State) error
+	run(ev *evaluation) error
 	walk(w *walker)
 }
 

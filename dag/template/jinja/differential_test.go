@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"gust/dag/template/pyvalue"
 )
 
 const contextJSON = `{"a": 1, "f": 2.5, "s": "hello World", "empty": "", "n": null, "t": true,
@@ -19,11 +22,11 @@ const contextJSON = `{"a": 1, "f": 2.5, "s": "hello World", "empty": "", "n": nu
 // testGlobals are the names of the case files, fresh for every evaluation because templates may change them.
 func testGlobals(t testing.TB) Globals {
 	t.Helper()
-	v, err := DecodeJSON([]byte(contextJSON))
+	v, err := pyvalue.DecodeJSON([]byte(contextJSON))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, ok := v.(*Dict)
+	d, ok := v.(*pyvalue.Dict)
 	if !ok {
 		t.Fatalf("context is a %T", v)
 	}
@@ -31,7 +34,7 @@ func testGlobals(t testing.TB) Globals {
 	for _, k := range d.Keys() {
 		names = append(names, k.(string))
 	}
-	return Globals{Names: names, Lookup: func(_ *State, name string) (any, bool, error) {
+	return Globals{Names: names, Lookup: func(_ *pyvalue.State, name string) (any, bool, error) {
 		v, ok := d.Get(name)
 		return v, ok, nil
 	}}
@@ -64,6 +67,51 @@ func cases(t testing.TB, file string) []string {
 	return list
 }
 
+var update = flag.Bool("update", false, "write testdata/templates.out.json")
+
+// TestTemplates renders every template of the case file and compares with what is on record, null for an error. The
+// record was checked against Jinja2 by TestAgainstJinja, which needs Python.
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	const record = "testdata/templates.out.json"
+	list := cases(t, "testdata/templates.txt")
+	outs := make([]*string, len(list))
+	env := NewEnv(pyvalue.Limits{})
+	for i, text := range list {
+		if out, err := render(t, env, text); err == nil {
+			outs[i] = &out
+		}
+	}
+	if *update {
+		data, err := json.MarshalIndent(outs, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(record, append(data, '\n'), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []*string
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	if len(want) != len(outs) {
+		t.Fatalf("%d templates, but %d on record; run go test -run TestTemplates -update", len(outs), len(want))
+	}
+	for i, text := range list {
+		switch {
+		case (outs[i] == nil) != (want[i] == nil):
+			t.Errorf("%s\n an error: %v, on record: %v", text, outs[i] == nil, want[i] == nil)
+		case outs[i] != nil && *outs[i] != *want[i]:
+			t.Errorf("%s\n got %q\nwant %q", text, *outs[i], *want[i])
+		}
+	}
+}
+
 // TestAgainstJinja renders every template of the case file with Jinja2 too: the texts must be the same, and where
 // Jinja2 fails this package must.
 func TestAgainstJinja(t *testing.T) {
@@ -73,7 +121,7 @@ func TestAgainstJinja(t *testing.T) {
 	}
 	list := cases(t, "testdata/templates.txt")
 	answers := oracle(t, list, false)
-	env := NewEnv(Limits{})
+	env := NewEnv(pyvalue.Limits{})
 	for i, text := range list {
 		want := answers[i]
 		got, err := render(t, env, text)

@@ -1,17 +1,21 @@
 package jinja
 
-import "fmt"
+import (
+	"fmt"
 
-func (st *State) run(body []stmt) error {
-	if err := st.enter(); err != nil {
+	"gust/dag/template/pyvalue"
+)
+
+func (ev *evaluation) run(body []stmt) error {
+	if err := ev.Enter(); err != nil {
 		return err
 	}
-	defer st.leave()
+	defer ev.Leave()
 	for _, s := range body {
-		if err := st.step(); err != nil {
+		if err := ev.Step(); err != nil {
 			return err
 		}
-		if err := s.run(st); err != nil {
+		if err := s.run(ev); err != nil {
 			return err
 		}
 	}
@@ -19,41 +23,41 @@ func (st *State) run(body []stmt) error {
 }
 
 // inScope runs f with a new innermost scope.
-func (st *State) inScope(f func() error) error {
-	outer := st.scope
-	st.scope = &scope{outer: outer}
+func (ev *evaluation) inScope(f func() error) error {
+	outer := ev.scope
+	ev.scope = &scope{outer: outer}
 	err := f()
-	st.scope = outer
+	ev.scope = outer
 	return err
 }
 
 // capture runs f and returns what it writes.
-func (st *State) capture(f func() error) (string, error) {
-	out := st.out
-	st.out = &limitedWriter{max: st.env.limits.Output}
+func (ev *evaluation) capture(f func() error) (string, error) {
+	out := ev.out
+	ev.out = ev.NewWriter()
 	err := f()
-	text := st.out.String()
-	st.out = out
+	text := ev.out.String()
+	ev.out = out
 	return text, err
 }
 
-func (s *dataStmt) run(st *State) error { return st.write(s.text) }
+func (s *dataStmt) run(ev *evaluation) error { return ev.write(s.text) }
 
-func (st *State) write(text string) error {
-	if err := st.charge(text); err != nil {
+func (ev *evaluation) write(text string) error {
+	if err := ev.Charge(text); err != nil {
 		return err
 	}
-	return st.out.put(text)
+	return ev.out.Put(text)
 }
 
-func (s *outputStmt) run(st *State) error {
-	v, err := st.eval(s.x)
+func (s *outputStmt) run(ev *evaluation) error {
+	v, err := ev.eval(s.x)
 	if err != nil {
 		return err
 	}
-	text, err := st.str(v)
+	text, err := ev.Str(v)
 	if err == nil {
-		err = st.write(text)
+		err = ev.write(text)
 	}
 	if err != nil {
 		return located(s.x.place(), err)
@@ -61,157 +65,156 @@ func (s *outputStmt) run(st *State) error {
 	return nil
 }
 
-func (s *doStmt) run(st *State) error {
-	_, err := st.eval(s.x)
+func (s *doStmt) run(ev *evaluation) error {
+	_, err := ev.eval(s.x)
 	return err
 }
 
-func (s *scopeStmt) run(st *State) error { return st.inScope(func() error { return st.run(s.body) }) }
+func (s *scopeStmt) run(ev *evaluation) error {
+	return ev.inScope(func() error { return ev.run(s.body) })
+}
 
-func (s *ifStmt) run(st *State) error {
+func (s *ifStmt) run(ev *evaluation) error {
 	for i, cond := range s.conds {
-		v, err := st.eval(cond)
+		v, err := ev.eval(cond)
 		if err != nil {
 			return err
 		}
-		ok, err := truth(v)
+		ok, err := pyvalue.Truth(v)
 		if err != nil {
 			return located(cond.place(), err)
 		}
 		if ok {
-			return st.run(s.bodies[i])
+			return ev.run(s.bodies[i])
 		}
 	}
-	return st.run(s.orElse)
+	return ev.run(s.orElse)
 }
 
-func (s *setStmt) run(st *State) error {
-	v, err := st.eval(s.value)
+func (s *setStmt) run(ev *evaluation) error {
+	v, err := ev.eval(s.value)
 	if err != nil {
 		return err
 	}
-	return st.assign(s.target, v)
+	return ev.assign(s.target, v)
 }
 
-func (s *setBlockStmt) run(st *State) error {
-	text, err := st.capture(func() error { return st.inScope(func() error { return st.run(s.body) }) })
+func (s *setBlockStmt) run(ev *evaluation) error {
+	text, err := ev.capture(func() error { return ev.inScope(func() error { return ev.run(s.body) }) })
 	if err != nil {
 		return err
 	}
 	var v any = text
 	if s.filters != nil {
-		if v, err = s.filters.chain(st, v); err != nil {
+		if v, err = s.filters.chain(ev, v); err != nil {
 			return err
 		}
 	}
-	return st.assign(s.target, v)
+	return ev.assign(s.target, v)
 }
 
 // assign binds a value to a target in the innermost scope.
-func (st *State) assign(t target, v any) error {
+func (ev *evaluation) assign(t target, v any) error {
 	switch {
 	case t.parts != nil:
-		items, err := st.iterate(v)
+		items, err := ev.Unpack(v, len(t.parts))
 		if err != nil {
 			return located(t.pos, err)
 		}
-		if len(items) != len(t.parts) {
-			return t.fail("%s to unpack into %s", plural(len(items), "value"), plural(len(t.parts), "name"))
-		}
 		for i, p := range t.parts {
-			if err := st.assign(p, items[i]); err != nil {
+			if err := ev.assign(p, items[i]); err != nil {
 				return err
 			}
 		}
 	case t.attr != "":
-		x, err := (&nameExpr{t.pos, t.name}).eval(st)
+		x, err := (&nameExpr{t.pos, t.name}).eval(ev)
 		if err != nil {
 			return err
 		}
-		ns, ok := x.(AttrSetter)
+		ns, ok := x.(pyvalue.AttrSetter)
 		if !ok {
-			return t.fail("cannot assign an attribute of %s; only a namespace() has assignable attributes", typeName(x))
+			return t.fail("cannot assign an attribute of %s; only a namespace() has assignable attributes", pyvalue.TypeName(x))
 		}
 		ns.SetAttr(t.attr, v)
 	default:
-		st.scope.set(t.name, v)
+		ev.scope.set(t.name, v)
 	}
 	return nil
 }
 
-func (s *withStmt) run(st *State) error {
-	values, err := st.evalAll(s.values)
+func (s *withStmt) run(ev *evaluation) error {
+	values, err := ev.evalAll(s.values)
 	if err != nil {
 		return err
 	}
-	return st.inScope(func() error {
+	return ev.inScope(func() error {
 		for i, t := range s.targets {
-			if err := st.assign(t, values[i]); err != nil {
+			if err := ev.assign(t, values[i]); err != nil {
 				return err
 			}
 		}
-		return st.run(s.body)
+		return ev.run(s.body)
 	})
 }
 
-func (s *filterStmt) run(st *State) error {
-	text, err := st.capture(func() error { return st.inScope(func() error { return st.run(s.body) }) })
+func (s *filterStmt) run(ev *evaluation) error {
+	text, err := ev.capture(func() error { return ev.inScope(func() error { return ev.run(s.body) }) })
 	if err != nil {
 		return err
 	}
-	v, err := s.filters.chain(st, text)
+	v, err := s.filters.chain(ev, text)
 	if err != nil {
 		return err
 	}
-	out, err := st.str(v)
+	out, err := ev.Str(v)
 	if err != nil {
 		return located(s.filters.pos, err)
 	}
-	return st.write(out)
+	return ev.write(out)
 }
 
-func (s *forStmt) run(st *State) error {
-	v, err := st.eval(s.iter)
+func (s *forStmt) run(ev *evaluation) error {
+	v, err := ev.eval(s.iter)
 	if err != nil {
 		return err
 	}
-	return st.loop(s, v, 1)
+	return ev.loop(s, v, 1)
 }
 
-func (st *State) loop(s *forStmt, iterable any, depth int) error {
-	items, err := st.iterate(iterable)
+func (ev *evaluation) loop(s *forStmt, iterable any, depth int) error {
+	items, err := ev.Iterate(iterable)
 	if err != nil {
 		return located(s.iter.place(), err)
 	}
 	if s.cond != nil {
-		if items, err = st.filterItems(s, items); err != nil {
+		if items, err = ev.filterItems(s, items); err != nil {
 			return err
 		}
 	}
 	if len(items) == 0 {
-		return st.inScope(func() error { return st.run(s.orElse) })
+		return ev.inScope(func() error { return ev.run(s.orElse) })
 	}
 	loop := &loopObject{items: items, depth: depth}
 	if s.recursive {
 		loop.recurse = func(v any) (any, error) {
-			if err := st.enter(); err != nil {
+			if err := ev.Enter(); err != nil {
 				return nil, err
 			}
-			defer st.leave()
-			return st.capture(func() error { return st.loop(s, v, depth+1) })
+			defer ev.Leave()
+			return ev.capture(func() error { return ev.loop(s, v, depth+1) })
 		}
 	}
 	for i, item := range items {
 		loop.i = i
-		if err := st.step(); err != nil {
+		if err := ev.Step(); err != nil {
 			return located(s.pos, err)
 		}
-		err := st.inScope(func() error {
-			st.scope.set("loop", loop)
-			if err := st.assign(s.target, item); err != nil {
+		err := ev.inScope(func() error {
+			ev.scope.set("loop", loop)
+			if err := ev.assign(s.target, item); err != nil {
 				return err
 			}
-			return st.run(s.body)
+			return ev.run(s.body)
 		})
 		if err != nil {
 			return err
@@ -221,18 +224,18 @@ func (st *State) loop(s *forStmt, iterable any, depth int) error {
 }
 
 // filterItems keeps the items that meet the loop's condition.
-func (st *State) filterItems(s *forStmt, items []any) ([]any, error) {
+func (ev *evaluation) filterItems(s *forStmt, items []any) ([]any, error) {
 	var kept []any
 	for _, item := range items {
-		err := st.inScope(func() error {
-			if err := st.assign(s.target, item); err != nil {
+		err := ev.inScope(func() error {
+			if err := ev.assign(s.target, item); err != nil {
 				return err
 			}
-			v, err := st.eval(s.cond)
+			v, err := ev.eval(s.cond)
 			if err != nil {
 				return err
 			}
-			ok, err := truth(v)
+			ok, err := pyvalue.Truth(v)
 			if err != nil {
 				return located(s.cond.place(), err)
 			}
@@ -265,7 +268,7 @@ func (l *loopObject) AttrNames() []string {
 		"changed", "depth", "depth0"}
 }
 
-func (l *loopObject) Attr(st *State, name string) (any, bool, error) {
+func (l *loopObject) Attr(st *pyvalue.State, name string) (any, bool, error) {
 	n := len(l.items)
 	switch name {
 	case "index":
@@ -288,27 +291,27 @@ func (l *loopObject) Attr(st *State, name string) (any, bool, error) {
 		return l.depth - 1, true, nil
 	case "previtem":
 		if l.i == 0 {
-			return NewUndefined(errf("there is no previous item")), true, nil
+			return pyvalue.NewUndefined(pyvalue.Errorf("there is no previous item")), true, nil
 		}
 		return l.items[l.i-1], true, nil
 	case "nextitem":
 		if l.i == n-1 {
-			return NewUndefined(errf("there is no next item")), true, nil
+			return pyvalue.NewUndefined(pyvalue.Errorf("there is no next item")), true, nil
 		}
 		return l.items[l.i+1], true, nil
 	case "cycle":
-		return &Func{Name: "cycle", TakesRest: true, Do: func(_ *State, a Args) (any, error) {
+		return &pyvalue.Func{Name: "cycle", TakesRest: true, Do: func(_ *pyvalue.State, a pyvalue.Args) (any, error) {
 			if len(a.Rest) == 0 {
-				return nil, errf("cycle() needs an argument")
+				return nil, pyvalue.Errorf("cycle() needs an argument")
 			}
 			return a.Rest[l.i%len(a.Rest)], nil
 		}}, true, nil
 	case "changed":
-		return &Func{Name: "changed", TakesRest: true, Do: func(_ *State, a Args) (any, error) {
+		return &pyvalue.Func{Name: "changed", TakesRest: true, Do: func(_ *pyvalue.State, a pyvalue.Args) (any, error) {
 			same := false
 			if l.seen {
 				var err error
-				if same, err = st.equal(Tuple(l.changed), Tuple(a.Rest)); err != nil {
+				if same, err = st.Equal(pyvalue.Tuple(l.changed), pyvalue.Tuple(a.Rest)); err != nil {
 					return nil, err
 				}
 			}
@@ -319,74 +322,75 @@ func (l *loopObject) Attr(st *State, name string) (any, bool, error) {
 	return nil, false, nil
 }
 
-func (s *macroStmt) run(st *State) error {
-	st.scope.set(s.macro.name, s.macro.bind(st.scope))
+func (s *macroStmt) run(ev *evaluation) error {
+	ev.scope.set(s.macro.name, s.macro.bind(ev))
 	return nil
 }
 
 // bind makes a callable of a macro; it sees the names of the scope it is defined in.
-func (m *macro) bind(closure *scope) *Func {
-	f := &Func{Name: m.name, TakesRest: m.usesVarargs, TakesKw: true, TakesUndefined: true}
+func (m *macro) bind(ev *evaluation) *pyvalue.Func {
+	closure := ev.scope
+	f := &pyvalue.Func{Name: m.name, TakesRest: m.usesVarargs, TakesKw: true, TakesUndefined: true}
 	required := len(m.params) - len(m.defaults)
 	for _, p := range m.params {
-		f.Params = append(f.Params, Param{Name: p, Default: unset{}})
+		f.Params = append(f.Params, pyvalue.Param{Name: p, Default: pyvalue.Unset{}})
 	}
-	f.Do = func(st *State, a Args) (any, error) {
-		outer := st.scope
-		st.scope = &scope{outer: closure}
-		defer func() { st.scope = outer }()
+	f.Do = func(_ *pyvalue.State, a pyvalue.Args) (any, error) {
+		outer := ev.scope
+		ev.scope = &scope{outer: closure}
+		defer func() { ev.scope = outer }()
 		for i, p := range m.params {
 			v := a.Values[i]
-			if _, missing := v.(unset); missing {
+			if _, missing := v.(pyvalue.Unset); missing {
 				if i < required {
-					v = NewUndefined(errf("the argument %q of %s() was not given", p, m.name))
+					v = pyvalue.NewUndefined(pyvalue.Errorf("the argument %q of %s() was not given", p, m.name))
 				} else {
 					var err error
-					if v, err = st.eval(m.defaults[i-required]); err != nil {
+					if v, err = ev.eval(m.defaults[i-required]); err != nil {
 						return nil, err
 					}
 				}
 			}
-			st.scope.set(p, v)
+			ev.scope.set(p, v)
 		}
-		if err := m.implicit(st, a); err != nil {
+		if err := m.implicit(ev, a); err != nil {
 			return nil, err
 		}
-		return st.capture(func() error { return st.run(m.body) })
+		return ev.capture(func() error { return ev.run(m.body) })
 	}
 	return f
 }
 
 // implicit sets varargs, kwargs and caller.
-func (m *macro) implicit(st *State, a Args) error {
+func (m *macro) implicit(ev *evaluation, a pyvalue.Args) error {
 	if m.usesVarargs {
-		st.scope.set("varargs", Tuple(a.Rest))
+		ev.scope.set("varargs", pyvalue.Tuple(a.Rest))
 	}
 	if caller, ok := a.Kw.Get("caller"); ok {
 		if !m.usesCaller {
-			return errf("the macro %s() was called with a call block, but does not use caller()", m.name)
+			return pyvalue.Errorf("the macro %s() was called with a call block, but does not use caller()", m.name)
 		}
-		st.scope.set("caller", caller)
+		ev.scope.set("caller", caller)
 		a.Kw.Delete("caller")
 	} else if m.usesCaller {
-		st.scope.set("caller", NewUndefined(errf("the macro %s() was called without a call block", m.name)))
+		ev.scope.set("caller", pyvalue.NewUndefined(pyvalue.Errorf("the macro %s() was called without a call block", m.name)))
 	}
 	if m.usesKwargs {
-		st.scope.set("kwargs", a.Kw)
+		ev.scope.set("kwargs", a.Kw)
 	} else if a.Kw.Len() > 0 {
-		return errf("%s() has no argument %q", m.name, fmt.Sprint(a.Kw.Keys()[0]))
+		return pyvalue.Errorf("%s() has no argument %q", m.name, fmt.Sprint(a.Kw.Keys()[0]))
 	}
 	return nil
 }
 
-func (s *callStmt) run(st *State) error {
-	v, err := st.callWith(s.call, s.caller.bind(st.scope))
+func (s *callStmt) run(ev *evaluation) error {
+	v, err := ev.callWith(s.call, s.caller.bind(ev))
 	if err != nil {
 		return located(s.call.pos, err)
 	}
-	text, err := st.str(v)
+	text, err := ev.Str(v)
 	if err != nil {
 		return located(s.call.pos, err)
 	}
-	return st.write(text)
+	return ev.write(text)
 }

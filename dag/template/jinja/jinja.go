@@ -11,93 +11,37 @@ package jinja
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"strings"
+
+	"gust/dag/template/filters"
+	"gust/dag/template/pyvalue"
 )
 
-// Error says what is wrong with a template or with its evaluation. Line and Col count from 1; zero means unknown.
-type Error struct {
-	Line, Col int
-	// Msg is the problem, lower case, without a full stop.
-	Msg string
-	// Nearest is the nearest valid name, or empty.
-	Nearest string
-	// Available lists the valid names when there are few enough to be worth reading.
-	Available []string
-	// Err is the cause when a look-up behind the template failed.
-	Err error
-	// Undefined is set when the problem is a name or key that does not exist.
-	Undefined bool
-}
-
-func (e *Error) Error() string {
-	var b strings.Builder
-	if e.Line > 0 {
-		fmt.Fprintf(&b, "line %d, column %d: ", e.Line, e.Col)
-	}
-	b.WriteString(e.Msg)
-	if e.Nearest != "" {
-		fmt.Fprintf(&b, "; did you mean %q?", e.Nearest)
-	}
-	if len(e.Available) > 0 {
-		fmt.Fprintf(&b, " (available: %s)", strings.Join(e.Available, ", "))
-	}
-	return b.String()
-}
-
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-func errf(format string, args ...any) *Error { return &Error{Msg: fmt.Sprintf(format, args...)} }
-
-// Limits bound one evaluation.
-type Limits struct {
-	// Steps is the number of expressions and loop rounds that may be evaluated. Default 2,000,000.
-	Steps int
-	// Output is the number of bytes that may be written, and the size of any one string. Default 1 MiB.
-	Output int
-	// Items is the length of any one list and of range(). Default 10,000.
-	Items int
-}
-
-func (l Limits) withDefaults() Limits {
-	if l.Steps == 0 {
-		l.Steps = 2_000_000
-	}
-	if l.Output == 0 {
-		l.Output = 1 << 20
-	}
-	if l.Items == 0 {
-		l.Items = 10_000
-	}
-	return l
-}
-
-// maxDepth bounds the nesting of expressions, blocks, macro calls and printed values.
-const maxDepth = 64
+// Error says what is wrong with a template, and where.
+type Error = pyvalue.Error
 
 // Env is the set of filters and tests templates may use, and their limits. It is immutable.
 type Env struct {
-	filters map[string]*Func
-	tests   map[string]*Func
-	methods methodTables
-	limits  Limits
+	filters map[string]*pyvalue.Func
+	tests   map[string]*pyvalue.Func
+	methods *pyvalue.Methods
+	limits  pyvalue.Limits
 }
 
-// NewEnv returns an environment with Jinja's own filters and tests, and the given filters.
-func NewEnv(l Limits, filters ...*Func) *Env {
-	env := &Env{filters: builtinFilters(), tests: builtinTests(), methods: newMethodTables(), limits: l.withDefaults()}
-	for _, f := range filters {
+// NewEnv returns an environment with Jinja's own filters and tests, and more filters.
+func NewEnv(l pyvalue.Limits, more ...*pyvalue.Func) *Env {
+	env := &Env{methods: pyvalue.NewMethods(), limits: l}
+	env.filters, env.tests = filters.Builtin()
+	for _, f := range more {
 		env.filters[f.Name] = f
 	}
 	return env
 }
 
 // WithLimits returns an environment with the same filters and tests and other limits. The two share their tables.
-func (env *Env) WithLimits(l Limits) *Env {
+func (env *Env) WithLimits(l pyvalue.Limits) *Env {
 	c := *env
-	c.limits = l.withDefaults()
+	c.limits = l
 	return &c
 }
 
@@ -109,7 +53,7 @@ type Template struct {
 }
 
 // Lookup finds a global name. It reports false when there is no such name.
-type Lookup func(st *State, name string) (any, bool, error)
+type Lookup func(st *pyvalue.State, name string) (any, bool, error)
 
 // Globals are the names a template sees.
 type Globals struct {
@@ -122,42 +66,42 @@ type Globals struct {
 
 // Execute renders the template.
 func (t *Template) Execute(ctx context.Context, g Globals) (out string, err error) {
-	st := newState(ctx, t.env, g)
+	ev := newEvaluation(ctx, t.env, g)
 	defer catch(&err)
-	if err := st.run(t.body); err != nil {
+	if err := ev.run(t.body); err != nil {
 		return "", err
 	}
-	return st.out.String(), nil
+	return ev.out.String(), nil
 }
 
 // Evaluate renders the template as Jinja's native environment does: a template that is a single expression yields its
 // value, any other its text read as a Python literal where it is one.
 func (t *Template) Evaluate(ctx context.Context, g Globals) (value any, err error) {
-	st := newState(ctx, t.env, g)
+	ev := newEvaluation(ctx, t.env, g)
 	defer catch(&err)
 	if t.only != nil {
-		v, err := st.eval(t.only)
+		v, err := ev.eval(t.only)
 		if err != nil {
 			return nil, err
 		}
-		if u, ok := v.(*Undefined); ok {
-			return nil, u.error()
+		if u, ok := v.(*pyvalue.Undefined); ok {
+			return nil, u.Err()
 		}
 		if s, ok := v.(string); ok {
 			return literalOr(s), nil
 		}
 		return v, nil
 	}
-	if err := st.run(t.body); err != nil {
+	if err := ev.run(t.body); err != nil {
 		return nil, err
 	}
-	return literalOr(st.out.String()), nil
+	return literalOr(ev.out.String()), nil
 }
 
 // catch turns a panic into an error: a template must never take the process down.
 func catch(err *error) {
 	if r := recover(); r != nil {
-		*err = errf("the template engine failed: %v", r)
+		*err = pyvalue.Errorf("the template engine failed: %v", r)
 	}
 }
 
@@ -168,107 +112,19 @@ func literalOr(s string) any {
 	return s
 }
 
-// State is one evaluation.
-type State struct {
-	ctx     context.Context
+// evaluation is one rendering of a template.
+type evaluation struct {
+	*pyvalue.State
 	env     *Env
 	globals Globals
-	cache   map[string]any
+	cache   map[string]any // global names that were looked up
 	scope   *scope
-	out     *limitedWriter
-	steps   int
-	depth   int
+	out     *pyvalue.Writer
 }
 
-// Context is the context of the evaluation, for look-ups behind the template.
-func (st *State) Context() context.Context { return st.ctx }
-
-// Iterate lists the items of a value: those of a list, the keys of a dict, the characters of a string.
-func (st *State) Iterate(v any) ([]any, error) { return st.iterate(v) }
-
-// JSON writes a value as Python's json.dumps does. A negative indent means one line.
-func (st *State) JSON(v any, indent int, sortKeys bool) (string, error) {
-	b := limitedWriter{max: st.env.limits.Output}
-	err := st.dump(&b, v, indent, 0, sortKeys)
-	return b.String(), err
-}
-
-func newState(ctx context.Context, env *Env, g Globals) *State {
-	return &State{ctx: ctx, env: env, globals: g, scope: &scope{}, out: &limitedWriter{max: env.limits.Output}}
-}
-
-// step counts work and stops the evaluation at its limit or when its context ends.
-func (st *State) step() error {
-	st.steps++
-	if st.steps > st.env.limits.Steps {
-		return errf("the template does too much work (limit %d steps)", st.env.limits.Steps)
-	}
-	if st.steps&127 == 0 {
-		if err := context.Cause(st.ctx); err != nil {
-			return &Error{Msg: "rendering was stopped: " + err.Error(), Err: err}
-		}
-	}
-	return nil
-}
-
-// work counts n units of work at once.
-func (st *State) work(n int) error {
-	st.steps += n
-	return st.step()
-}
-
-// charge counts the work of looking through texts.
-func (st *State) charge(values ...any) error {
-	n := 0
-	for _, v := range values {
-		if s, ok := v.(string); ok {
-			n += len(s) >> 6
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return st.work(n)
-}
-
-func (st *State) enter() error {
-	st.depth++
-	if st.depth > maxDepth*4 {
-		return errf("the template nests too deeply")
-	}
-	return nil
-}
-
-func (st *State) leave() { st.depth-- }
-
-// text checks the size of a string before it is made.
-func (st *State) text(n int) error {
-	if n > st.env.limits.Output {
-		return errf("a text grows beyond %d bytes", st.env.limits.Output)
-	}
-	return st.work(n >> 6)
-}
-
-// items checks the length of a list before it is made.
-func (st *State) items(n int) error {
-	if n > st.env.limits.Items {
-		return errf("a list grows beyond %d items", st.env.limits.Items)
-	}
-	return st.work(n >> 2)
-}
-
-// limitedWriter collects output up to a limit.
-type limitedWriter struct {
-	strings.Builder
-	max int
-}
-
-func (w *limitedWriter) put(s string) error {
-	if w.Len()+len(s) > w.max {
-		return errf("the output grows beyond %d bytes", w.max)
-	}
-	w.WriteString(s)
-	return nil
+func newEvaluation(ctx context.Context, env *Env, g Globals) *evaluation {
+	st := pyvalue.NewState(ctx, env.limits, env.methods, g.Random)
+	return &evaluation{State: st, env: env, globals: g, scope: &scope{}, out: st.NewWriter()}
 }
 
 // scope holds local names. Lookups go outwards.

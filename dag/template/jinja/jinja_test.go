@@ -2,20 +2,19 @@ package jinja
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"gust/dag/template/pyvalue"
 )
 
 // TestLimits renders templates that would take all memory or time without limits.
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	env := NewEnv(Limits{Steps: 300_000})
+	env := NewEnv(pyvalue.Limits{Steps: 300_000})
 	for _, c := range []struct{ text, want string }{
 		{"{{ 'x' * 10000000000 }}", "a text grows beyond"},
 		{"{{ 10000000000 * 'x' }}", "a text grows beyond"},
@@ -75,7 +74,7 @@ func TestLimits(t *testing.T) {
 
 func TestSandbox(t *testing.T) {
 	t.Parallel()
-	env := NewEnv(Limits{})
+	env := NewEnv(pyvalue.Limits{})
 	for _, text := range []string{
 		"{{ ''.__class__ }}", "{{ ''['__class__'] }}", "{{ xs.__len__() }}", "{{ d|attr('__init__') }}", "{{ xs.Items }}",
 		"{{ d.Keys() }}", "{{ range.Do }}", "{{ '{0.__class__}'.format(1) }}", "{{ '{0[__class__]}'.format('') }}",
@@ -93,7 +92,7 @@ func TestContextStopsARendering(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("the task was killed")
 	cancel(why)
-	env := NewEnv(Limits{Steps: 1 << 40})
+	env := NewEnv(pyvalue.Limits{Steps: 1 << 40})
 	tpl, err := env.Parse("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}")
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +104,11 @@ func TestContextStopsARendering(t *testing.T) {
 
 func TestPanicsBecomeErrors(t *testing.T) {
 	t.Parallel()
-	tpl, err := NewEnv(Limits{}).Parse("{{ x }}")
+	tpl, err := NewEnv(pyvalue.Limits{}).Parse("{{ x }}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = tpl.Execute(t.Context(), Globals{Lookup: func(*State, string) (any, bool, error) { panic("boom") }})
+	_, err = tpl.Execute(t.Context(), Globals{Lookup: func(*pyvalue.State, string) (any, bool, error) { panic("boom") }})
 	if err == nil || !strings.Contains(err.Error(), "boom") {
 		t.Errorf("got %v", err)
 	}
@@ -117,7 +116,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 
 func TestErrorsHavePositions(t *testing.T) {
 	t.Parallel()
-	env := NewEnv(Limits{})
+	env := NewEnv(pyvalue.Limits{})
 	for text, want := range map[string]string{
 		"ab\n {{ 1 / 0 }}":                          "line 2, column 7: division by zero",
 		"{{ d.\n  nope.x }}":                        "line 2, column 3: dict has no key \"nope\" (available: z, a, k)",
@@ -139,6 +138,24 @@ func TestErrorsHavePositions(t *testing.T) {
 	}
 }
 
+func TestPosition(t *testing.T) {
+	t.Parallel()
+	env := NewEnv(pyvalue.Limits{})
+	for text, want := range map[string][2]int{
+		"a\n {{ nope }}": {2, 5}, "{{ 1 / 0 }}": {1, 6}, "{% if %}": {1, 7}, "{{ 'a'|nofilter }}": {1, 8}, "{{ 1 is notest }}": {1, 9},
+	} {
+		_, err := render(t, env, text)
+		var located interface{ Position() (line, col int) }
+		if !errors.As(err, &located) {
+			t.Errorf("%q: the error %v has no position", text, err)
+			continue
+		}
+		if line, col := located.Position(); [2]int{line, col} != want {
+			t.Errorf("%q: position %d:%d, want %v", text, line, col, want)
+		}
+	}
+}
+
 // TestAgainstNativeJinja compares native rendering with Jinja2's NativeEnvironment.
 func TestAgainstNativeJinja(t *testing.T) {
 	t.Parallel()
@@ -154,7 +171,7 @@ func TestAgainstNativeJinja(t *testing.T) {
 		"{% if t %}5{% endif %}", "{% for x in xs %}{{ x }}{% endfor %}", "{{ 'nan' }}", "{{ '1 if 1 else 2' }}", "{{ '[a]' }}",
 	}
 	answers := oracle(t, list, true)
-	env := NewEnv(Limits{})
+	env := NewEnv(pyvalue.Limits{})
 	for i, text := range list {
 		tpl, err := env.Parse(text)
 		if err != nil {
@@ -165,57 +182,19 @@ func TestAgainstNativeJinja(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		st := newState(t.Context(), env, Globals{})
-		got, err := st.reprOf(v)
+		st := newEvaluation(t.Context(), env, Globals{})
+		got, err := st.Repr(v)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want, isText := answers[i].Out.(string)
 		if isText {
-			want = StringRepr(want)
+			want = pyvalue.StringRepr(want)
 		} else {
 			want, _ = answers[i].Out.(map[string]any)["value"].(string)
 		}
 		if got != want {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)
-		}
-	}
-}
-
-func TestJSONRoundTrip(t *testing.T) {
-	t.Parallel()
-	const text = `{"z": [1, 2.5, null, true, "\u00e9\n"], "a": {}, "b": [], "big": 1e+300}`
-	v, err := DecodeJSON([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := newState(t.Context(), NewEnv(Limits{}), Globals{})
-	got, err := st.JSON(v, -1, false)
-	if err != nil || got != text {
-		t.Errorf("got %s, %v", got, err)
-	}
-	out, err := Export(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want any
-	if err := json.Unmarshal([]byte(text), &want); err != nil {
-		t.Fatal(err)
-	}
-	back, err := json.Marshal(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var again any
-	if err := json.Unmarshal(back, &again); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, again); diff != "" {
-		t.Error(diff)
-	}
-	for _, bad := range []string{"", "{", "[1", "1 2", "{'a': 1}"} {
-		if v, err := DecodeJSON([]byte(bad)); err == nil {
-			t.Errorf("%q decoded to %v", bad, v)
 		}
 	}
 }
@@ -226,7 +205,7 @@ func FuzzParseAndExecute(f *testing.F) {
 		"{{ xs[::-1] }}{{ d.items()|list }}{{ s|wordwrap(3) }}", "{{ html|striptags|urlencode|truncate(5) }}"} {
 		f.Add(text)
 	}
-	env := NewEnv(Limits{Steps: 20_000, Output: 1 << 14, Items: 500})
+	env := NewEnv(pyvalue.Limits{Steps: 20_000, Output: 1 << 14, Items: 500})
 	f.Fuzz(func(t *testing.T, text string) {
 		tpl, err := env.Parse(text)
 		if err == nil {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"gust/dag/template/pyvalue"
 )
 
 type tokenKind uint8
@@ -25,7 +27,9 @@ const (
 // pos is a place in the source, counted from 1.
 type pos struct{ line, col int32 }
 
-func (p pos) fail(format string, args ...any) *Error { return p.at(errf(format, args...)) }
+func (p pos) fail(format string, args ...any) *Error {
+	return p.at(pyvalue.Errorf(format, args...))
+}
 
 // at gives an error the position unless it has one.
 func (p pos) at(e *Error) *Error {
@@ -256,7 +260,7 @@ func (l *lexer) one(rest string, p pos, open *[]byte) *Error {
 	case '0' <= c && c <= '9':
 		return l.number(rest, p)
 	}
-	if n := identLen(rest); n > 0 {
+	if n := pyvalue.IdentifierLen(rest); n > 0 {
 		l.emit(tokName, rest[:n], p)
 		l.i += n
 		return nil
@@ -285,16 +289,6 @@ func (l *lexer) one(rest string, p pos, open *[]byte) *Error {
 	return p.fail("unexpected character %q", string(r))
 }
 
-func identLen(s string) int {
-	for i, r := range s {
-		if r == '_' || unicode.IsLetter(r) || i > 0 && unicode.IsDigit(r) {
-			continue
-		}
-		return i
-	}
-	return len(s)
-}
-
 func (l *lexer) str(rest string, p pos) *Error {
 	quote := rest[0]
 	for i := 1; i < len(rest); i++ {
@@ -317,7 +311,7 @@ func (l *lexer) str(rest string, p pos) *Error {
 // number lexes Python's integers and floats.
 func (l *lexer) number(rest string, p pos) *Error {
 	n, kind := scanNumber(rest)
-	leadingZero := n == 1 && rest[0] == '0' && identLen(rest[n:]) > 0
+	leadingZero := n == 1 && rest[0] == '0' && pyvalue.IdentifierLen(rest[n:]) > 0
 	if n < len(rest) && (leadingZero || '0' <= rest[n] && rest[n] <= '9') {
 		return p.fail("%q is not a number", rest[:n+1])
 	}

@@ -1,5 +1,7 @@
 package jinja
 
+import "gust/dag/template/pyvalue"
+
 // Literal reads a text as Python's ast.literal_eval does: numbers, strings, None, True, False, lists, tuples and dicts
 // of them. It reports false for anything else, which then stays text.
 func Literal(s string) (any, bool) {
@@ -49,14 +51,14 @@ func constant(e expr) (any, bool) {
 		return nil, false
 	case *listExpr:
 		items, ok := constantItems(e.items)
-		return &List{items}, ok
+		return &pyvalue.List{Items: items}, ok
 	case *tupleExpr:
 		items, ok := constantItems(e.items)
-		return Tuple(items), ok
+		return pyvalue.Tuple(items), ok
 	case *dictExpr:
 		keys, okKeys := constantItems(e.keys)
 		values, okValues := constantItems(e.values)
-		d := NewDict(len(keys))
+		d := pyvalue.NewDict(len(keys))
 		for i := range keys {
 			if !okKeys || !okValues || !d.Set(keys[i], values[i]) {
 				return nil, false

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// maxNesting bounds the nesting of expressions and blocks in a text.
+const maxNesting = 256
+
 // parser is a recursive descent parser over Jinja's grammar.
 type parser struct {
 	env   *Env
@@ -88,7 +91,7 @@ func (p *parser) expectKind(k tokenKind, what string) (token, *Error) {
 // nest guards the recursion: Go cannot recover from an exhausted stack.
 func (p *parser) nest() (func(), *Error) {
 	p.depth++
-	if p.depth > 4*maxDepth {
+	if p.depth > maxNesting {
 		return nil, p.cur().fail("the template nests too deeply")
 	}
 	return func() { p.depth-- }, nil

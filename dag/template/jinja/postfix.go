@@ -3,6 +3,8 @@ package jinja
 import (
 	"slices"
 	"strconv"
+
+	"gust/dag/template/filters"
 )
 
 func (p *parser) postfix(x expr) (expr, *Error) {
@@ -191,9 +193,7 @@ func (p *parser) filter(x expr) (*filterExpr, *Error) {
 	}
 	f := &filterExpr{pos: t.pos, x: x, name: t.text}
 	if p.env.filters[t.text] == nil {
-		e := t.fail("unknown filter %q", t.text)
-		e.Nearest = nearest(t.text, p.env.filters)
-		return nil, e
+		return nil, t.at(filters.Unknown("filter", t.text, p.env.filters))
 	}
 	if p.isOp("(") {
 		f.args, err = p.arguments()
@@ -209,9 +209,7 @@ func (p *parser) test(x expr) (expr, *Error) {
 	}
 	e := &testExpr{pos: t.pos, x: x, name: t.text}
 	if p.env.tests[t.text] == nil {
-		fail := t.fail("unknown test %q", t.text)
-		fail.Nearest = nearest(t.text, p.env.tests)
-		return nil, fail
+		return nil, t.at(filters.Unknown("test", t.text, p.env.tests))
 	}
 	switch cur := p.cur(); {
 	case p.isOp("("):

@@ -1,7 +1,6 @@
 package jinja
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -399,9 +398,4 @@ func (p *parser) signature(m *macro) *Error {
 		}
 	}
 	return nil
-}
-
-// nearest finds the name most likely meant.
-func nearest[V any](name string, known map[string]V) string {
-	return param.Nearest(name, slices.Sorted(maps.Keys(known)))
 }

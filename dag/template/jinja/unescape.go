@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"gust/dag/template/pyvalue"
 )
 
 var simpleEscapes = map[byte]string{
@@ -30,11 +32,11 @@ func unescape(s string) (string, *Error) {
 		}
 		if n := map[byte]int{'x': 2, 'u': 4, 'U': 8}[c]; n > 0 {
 			if i+n >= len(s) {
-				return "", errf("the escape \\%c needs %d hexadecimal digits", c, n)
+				return "", pyvalue.Errorf("the escape \\%c needs %d hexadecimal digits", c, n)
 			}
 			code, err := strconv.ParseUint(s[i+1:i+1+n], 16, 32)
 			if err != nil || code > utf8.MaxRune {
-				return "", errf("the escape \\%s is not a character", s[i:i+1+n])
+				return "", pyvalue.Errorf("the escape \\%s is not a character", s[i:i+1+n])
 			}
 			b.WriteRune(rune(code))
 			i += n
@@ -47,7 +49,7 @@ func unescape(s string) (string, *Error) {
 			}
 			code, err := strconv.ParseUint(s[i:i+n], 8, 16)
 			if err != nil {
-				return "", errf("the escape \\%s is not a character", s[i:i+n])
+				return "", pyvalue.Errorf("the escape \\%s is not a character", s[i:i+n])
 			}
 			b.WriteRune(rune(code))
 			i += n - 1

@@ -1,4 +1,4 @@
-package template
+package pytime
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"gust/dag/template/jinja"
+	"gust/dag/template/pyvalue"
 )
 
 func joinInts(list []int) string {
@@ -20,7 +20,7 @@ func joinInts(list []int) string {
 func hour12(h int) int { return (h+11)%12 + 1 }
 
 // strftime formats with C's directives, the glibc flags - (no padding), _ (blanks) and 0 included.
-func strftime(d dateTime, format string) (string, error) {
+func strftime(d DateTime, format string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' || i+1 == len(format) {
@@ -49,14 +49,14 @@ func strftime(d dateTime, format string) (string, error) {
 			fmt.Fprintf(&b, "%0*d", width, n)
 		}
 		if b.Len() > 1<<20 {
-			return "", jinja.Errorf("the formatted date is too long")
+			return "", pyvalue.Errorf("the formatted date is too long")
 		}
 	}
 	return b.String(), nil
 }
 
 // directive formats the directives that are texts.
-func directive(d dateTime, c byte) (string, bool) {
+func directive(d DateTime, c byte) (string, bool) {
 	layout := map[byte]string{
 		'b': "Jan", 'h': "Jan", 'B': "January", 'a': "Mon", 'A': "Monday", 'p': "PM", 'P': "pm", 'D': "01/02/06",
 		'x': "01/02/06",
@@ -90,7 +90,7 @@ func directive(d dateTime, c byte) (string, bool) {
 }
 
 // numericDirective returns the number of a directive, its width and whether it is padded with blanks.
-func numericDirective(d dateTime, c byte) (n, width int, blank, ok bool) {
+func numericDirective(d DateTime, c byte) (n, width int, blank, ok bool) {
 	year, week := d.t.ISOWeek()
 	yday, sunday := d.t.YearDay()-1, int(d.t.Weekday())
 	switch c {
@@ -147,7 +147,7 @@ var strptimeLayouts = map[byte]string{
 }
 
 // strptime reads a date with Python's directives. Numbers may lack their leading zeros.
-func strptime(text, format string) (dateTime, error) {
+func strptime(text, format string) (DateTime, error) {
 	layout, naive := strings.Builder{}, true
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' || i+1 == len(format) {
@@ -165,7 +165,7 @@ func strptime(text, format string) (dateTime, error) {
 		}
 		part, ok := strptimeLayouts[format[i]]
 		if !ok {
-			return dateTime{}, jinja.Errorf("the directive %%%c is not supported in the format %q", format[i], format)
+			return DateTime{}, pyvalue.Errorf("the directive %%%c is not supported in the format %q", format[i], format)
 		}
 		naive = naive && format[i] != 'z'
 		layout.WriteString(part)
@@ -175,10 +175,10 @@ func strptime(text, format string) (dateTime, error) {
 			if naive {
 				t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 			}
-			return dateTime{t: t, naive: naive, plain: true}, nil
+			return DateTime{t: t, naive: naive, plain: true}, nil
 		}
 	}
-	return dateTime{}, jinja.Errorf("time data %q does not match the format %q", text, format)
+	return DateTime{}, pyvalue.Errorf("time data %q does not match the format %q", text, format)
 }
 
 // loosened is a layout that reads numbers without leading zeros.
@@ -207,12 +207,12 @@ var pendulumTokens = []string{
 }
 
 // pendulumFormat formats with pendulum's tokens; text in [brackets] and escaped characters stay.
-func pendulumFormat(d dateTime, format string) string {
+func pendulumFormat(d DateTime, format string) string {
 	switch format {
 	case "\x01iso":
-		return d.iso()
+		return d.ISO()
 	case "\x01isoz":
-		return strings.Replace(d.iso(), "+00:00", "Z", 1)
+		return strings.Replace(d.ISO(), "+00:00", "Z", 1)
 	}
 	var b strings.Builder
 scan:
@@ -257,7 +257,7 @@ func ordinal(n int) string {
 	return strconv.Itoa(n) + suffix
 }
 
-func pendulumToken(d dateTime, token string) string {
+func pendulumToken(d DateTime, token string) string {
 	layouts := map[string]string{
 		"YYYY": "2006", "YY": "06", "MMMM": "January", "MMM": "Jan", "MM": "01", "M": "1", "DD": "02", "D": "2",
 		"dddd": "Monday",

@@ -1,37 +1,59 @@
-package template
+// Package pytime has the dates and times of templates: Python's datetime, date, time and timedelta with what pendulum,
+// Airflow's library of dates, adds to them, dateutil's relativedelta, and the classes that make them.
+package pytime
 
 import (
 	"math"
 	"strings"
 	"time"
 
-	"gust/dag/template/jinja"
+	"gust/dag/template/pyvalue"
 )
 
-// dateTime is a moment as templates see it: pendulum's DateTime, which is also a Python datetime.
-type dateTime struct {
+// DateTime is a moment as templates see it: pendulum's DateTime, which is also a Python datetime.
+type DateTime struct {
 	t time.Time
 	// naive is a datetime without a time zone; plain prints as Python's datetime instead of pendulum's.
 	naive, plain bool
 }
 
-// newDateTime makes a template value of a time in UTC, None for the zero time.
-func newDateTime(t time.Time) any {
+// Of returns the moment of a time, in UTC and whole microseconds.
+func Of(t time.Time) DateTime { return DateTime{t: t.UTC().Truncate(time.Microsecond)} }
+
+// OrNone is Of, and None for the zero time.
+func OrNone(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
-	return dateTime{t: t.UTC().Truncate(time.Microsecond)}
+	return Of(t)
 }
 
-func (d dateTime) TypeName() string { return "datetime" }
-func (d dateTime) Hash() any        { return d.t.UnixMicro() }
-func (d dateTime) Str() string      { return strings.Replace(d.iso(), "T", " ", 1) }
-func (d dateTime) Export() any      { return d.iso() }
+// Time is the moment as Go's time, in its zone.
+func (d DateTime) Time() time.Time { return d.t }
 
-// Format serves str.format: '{:%Y}'.format(ds).
-func (d dateTime) Format(spec string) (string, error) { return strftime(d, spec) }
+// AddDays moves by calendar days.
+func (d DateTime) AddDays(n int) (DateTime, error) {
+	d = d.with(d.t.AddDate(0, 0, n))
+	return d, d.check()
+}
 
-func (d dateTime) Repr() string {
+// TypeName is datetime.
+func (d DateTime) TypeName() string { return "datetime" }
+
+// Hash makes equal moments one key.
+func (d DateTime) Hash() any { return d.t.UnixMicro() }
+
+// Str is isoformat with a blank.
+func (d DateTime) Str() string { return strings.Replace(d.ISO(), "T", " ", 1) }
+
+// Export is the form in native rendering and JSON: isoformat.
+func (d DateTime) Export() any { return d.ISO() }
+
+// Format serves str.format with strftime's directives: '{:%Y}'.format(logical_date).
+func (d DateTime) Format(spec string) (string, error) { return strftime(d, spec) }
+
+// Repr is pendulum's repr, or that of Python's datetime for a value that Python's class made.
+func (d DateTime) Repr() string {
 	parts := []int{d.t.Year(), int(d.t.Month()), d.t.Day(), d.t.Hour(), d.t.Minute()}
 	micros := d.t.Nanosecond() / 1000
 	if d.t.Second() != 0 || micros != 0 || !d.plain {
@@ -51,15 +73,15 @@ func (d dateTime) Repr() string {
 	return text + ")"
 }
 
-func (d dateTime) zoneName() string {
+func (d DateTime) zoneName() string {
 	if name := d.t.Location().String(); name != "" {
 		return name
 	}
 	return d.t.Format("-07:00")
 }
 
-// iso is Python's isoformat: microseconds only when they are not zero.
-func (d dateTime) iso() string {
+// ISO is Python's isoformat: microseconds only when they are not zero.
+func (d DateTime) ISO() string {
 	layout := "2006-01-02T15:04:05"
 	if d.t.Nanosecond() >= 1000 {
 		layout += ".000000"
@@ -70,11 +92,11 @@ func (d dateTime) iso() string {
 	return d.t.Format(layout)
 }
 
-func (d dateTime) with(t time.Time) dateTime { d.t = t; return d }
+func (d DateTime) with(t time.Time) DateTime { d.t = t; return d }
 
 // Compare orders moments. A naive one and an aware one cannot be compared, except that they are not equal.
-func (d dateTime) Compare(other any) (int, bool) {
-	o, ok := other.(dateTime)
+func (d DateTime) Compare(other any) (int, bool) {
+	o, ok := other.(DateTime)
 	if !ok || o.naive != d.naive {
 		return 0, false
 	}
@@ -82,9 +104,9 @@ func (d dateTime) Compare(other any) (int, bool) {
 }
 
 // Operate is date arithmetic with timedeltas and dates.
-func (d dateTime) Operate(_ *jinja.State, op string, other any, reflected bool) (any, bool, error) {
+func (d DateTime) Operate(_ *pyvalue.State, op string, other any, reflected bool) (any, bool, error) {
 	switch o := other.(type) {
-	case timeDelta:
+	case TimeDelta:
 		switch {
 		case op == "+":
 			return d.plus(o.d), true, nil
@@ -98,22 +120,22 @@ func (d dateTime) Operate(_ *jinja.State, op string, other any, reflected bool) 
 		case op == "-" && !reflected:
 			return o.addTo(d, -1), true, nil
 		}
-	case dateTime:
+	case DateTime:
 		if op == "-" && !reflected {
 			if o.naive != d.naive {
-				return nil, true, jinja.Errorf("a naive and an aware datetime cannot be subtracted")
+				return nil, true, pyvalue.Errorf("a naive and an aware datetime cannot be subtracted")
 			}
-			return timeDelta{d: d.t.Sub(o.t), from: &o, to: &d}, true, nil
+			return TimeDelta{d: d.t.Sub(o.t), from: &o, to: &d}, true, nil
 		}
 	}
 	return nil, false, nil
 }
 
 // plus adds elapsed time.
-func (d dateTime) plus(by time.Duration) dateTime { return d.with(d.t.Add(by)) }
+func (d DateTime) plus(by time.Duration) DateTime { return d.with(d.t.Add(by)) }
 
 // isoWeekday counts from Monday, 0.
-func (d dateTime) weekday() int { return (int(d.t.Weekday()) + 6) % 7 }
+func (d DateTime) weekday() int { return (int(d.t.Weekday()) + 6) % 7 }
 
 var dateTimeAttrs = strings.Fields(`year month day hour minute second microsecond tzinfo timezone timezone_name tz
 offset
@@ -124,9 +146,11 @@ diff_for_humans to_date_string to_time_string to_datetime_string to_formatted_da
 to_iso8601_string to_atom_string to_cookie_string to_rfc822_string to_rfc850_string to_rfc1036_string to_rfc1123_string
 to_rfc2822_string to_rfc3339_string to_rss_string to_w3c_string`)
 
-func (d dateTime) AttrNames() []string { return dateTimeAttrs }
+// AttrNames are the attributes and methods.
+func (d DateTime) AttrNames() []string { return dateTimeAttrs }
 
-func (d dateTime) Attr(_ *jinja.State, name string) (any, bool, error) {
+// Attr returns an attribute or a method.
+func (d DateTime) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	if v, ok := d.field(name); ok {
 		return v, true, nil
 	}
@@ -134,13 +158,12 @@ func (d dateTime) Attr(_ *jinja.State, name string) (any, bool, error) {
 		return f, true, nil
 	}
 	if layout, ok := namedFormats[name]; ok {
-		return jinja.NewFunc(name, func(*jinja.State, []any) (any, error) { return pendulumFormat(d, layout), nil }), true,
-			nil
+		return pyvalue.Constant(name, pendulumFormat(d, layout)), true, nil
 	}
 	return nil, false, nil
 }
 
-func (d dateTime) field(name string) (any, bool) {
+func (d DateTime) field(name string) (any, bool) {
 	_, week := d.t.ISOWeek()
 	_, offset := d.t.Zone()
 	switch name {
@@ -167,7 +190,7 @@ func (d dateTime) field(name string) (any, bool) {
 	case "week_of_year":
 		return week, true
 	case "week_of_month":
-		first := dateTime{t: d.t.AddDate(0, 0, 1-d.t.Day())}
+		first := DateTime{t: d.t.AddDate(0, 0, 1-d.t.Day())}
 		return (d.t.Day()+first.weekday()-1)/7 + 1, true
 	case "days_in_month":
 		return daysIn(d.t.Year(), d.t.Month()), true
@@ -197,7 +220,7 @@ func (d dateTime) field(name string) (any, bool) {
 	return nil, false
 }
 
-func (d dateTime) seconds() float64 { return float64(d.t.UnixMicro()) / 1e6 }
+func (d DateTime) seconds() float64 { return float64(d.t.UnixMicro()) / 1e6 }
 
 func daysIn(year int, month time.Month) int {
 	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
@@ -210,7 +233,7 @@ func (z zone) TypeName() string { return "Timezone" }
 func (z zone) Str() string      { return z.loc.String() }
 func (z zone) Repr() string     { return "Timezone('" + z.loc.String() + "')" }
 
-func (z zone) Attr(_ *jinja.State, name string) (any, bool, error) {
+func (z zone) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	return z.loc.String(), name == "name", nil
 }
 
@@ -219,7 +242,7 @@ func zoneArg(v any) (*time.Location, error) {
 	if z, ok := v.(zone); ok {
 		return z.loc, nil
 	}
-	name, err := jinja.Text(v, "the time zone")
+	name, err := pyvalue.Text(v, "the time zone")
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +251,7 @@ func zoneArg(v any) (*time.Location, error) {
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil || name == "Local" || name == "" {
-		return nil, jinja.Errorf("unknown time zone %q; expected an IANA name such as Europe/Amsterdam", name)
+		return nil, pyvalue.Errorf("unknown time zone %q; expected an IANA name such as Europe/Amsterdam", name)
 	}
 	return loc, nil
 }
@@ -240,7 +263,7 @@ func newDate(t time.Time) date {
 	return date{time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)}
 }
 
-func (d date) moment() dateTime { return dateTime{t: d.t, naive: true} }
+func (d date) moment() DateTime { return DateTime{t: d.t, naive: true} }
 
 func (d date) TypeName() string                   { return "date" }
 func (d date) Hash() any                          { return d.Str() }
@@ -258,29 +281,29 @@ func (d date) Compare(other any) (int, bool) {
 	return d.t.Compare(o.t), true
 }
 
-func (d date) Operate(st *jinja.State, op string, other any, reflected bool) (any, bool, error) {
+func (d date) Operate(st *pyvalue.State, op string, other any, reflected bool) (any, bool, error) {
 	if o, ok := other.(date); ok && op == "-" && !reflected {
-		return timeDelta{d: d.t.Sub(o.t)}, true, nil
+		return TimeDelta{d: d.t.Sub(o.t)}, true, nil
 	}
 	v, ok, err := d.moment().Operate(st, op, other, reflected)
-	if m, isMoment := v.(dateTime); isMoment {
+	if m, isMoment := v.(DateTime); isMoment {
 		v = newDate(m.t)
 	}
 	return v, ok, err
 }
 
-func (d date) Attr(st *jinja.State, name string) (any, bool, error) {
+func (d date) Attr(st *pyvalue.State, name string) (any, bool, error) {
 	switch name {
 	case "hour", "minute", "second", "microsecond", "time", "timestamp", "int_timestamp":
 		return nil, false, nil
 	case "isoformat":
-		return jinja.NewFunc(name, func(*jinja.State, []any) (any, error) { return d.Str(), nil }), true, nil
+		return pyvalue.Constant(name, d.Str()), true, nil
 	case "add", "subtract", "start_of", "end_of", "replace", "set", "next", "previous":
 		f := d.moment().method(name)
 		inner := f.Do
-		f.Do = func(st *jinja.State, a jinja.Args) (any, error) {
+		f.Do = func(st *pyvalue.State, a pyvalue.Args) (any, error) {
 			v, err := inner(st, a)
-			if m, ok := v.(dateTime); ok {
+			if m, ok := v.(DateTime); ok {
 				v = newDate(m.t)
 			}
 			return v, err
@@ -302,12 +325,12 @@ func (c clock) Str() string {
 	return c.t.Format("15:04:05")
 }
 
-func (c clock) Attr(st *jinja.State, name string) (any, bool, error) {
+func (c clock) Attr(st *pyvalue.State, name string) (any, bool, error) {
 	switch name {
 	case "hour", "minute", "second", "microsecond", "strftime":
-		return dateTime{t: c.t, naive: true}.Attr(st, name)
+		return DateTime{t: c.t, naive: true}.Attr(st, name)
 	case "isoformat":
-		return jinja.NewFunc(name, func(*jinja.State, []any) (any, error) { return c.Str(), nil }), true, nil
+		return pyvalue.Constant(name, c.Str()), true, nil
 	}
 	return nil, false, nil
 }
@@ -316,7 +339,7 @@ func (c clock) Attr(st *jinja.State, name string) (any, bool, error) {
 func floatDuration(seconds float64) (time.Duration, error) {
 	micros := math.RoundToEven(seconds * 1e6)
 	if math.IsNaN(micros) || math.Abs(micros) > math.MaxInt64/1000 {
-		return 0, jinja.Errorf("a period of %g seconds is too long", seconds)
+		return 0, pyvalue.Errorf("a period of %g seconds is too long", seconds)
 	}
 	return time.Duration(micros) * time.Microsecond, nil
 }

@@ -1,14 +1,14 @@
-package jinja
+package pyvalue
 
 import (
 	"math"
 	"strings"
 )
 
-var errTooLarge = errf("a number grows beyond 64 bits")
+var errTooLarge = Errorf("a number grows beyond 64 bits")
 
-// number splits a value into an int or a float. Booleans are numbers, as in Python.
-func number(v any) (i int, f float64, isInt, ok bool) {
+// Number splits a number into an int or a float; f is set for both. Booleans are numbers, as in Python.
+func Number(v any) (i int, f float64, isInt, ok bool) {
 	switch v := v.(type) {
 	case int:
 		return v, float64(v), true, true
@@ -23,19 +23,20 @@ func number(v any) (i int, f float64, isInt, ok bool) {
 	return 0, 0, false, false
 }
 
-func (st *State) unary(op string, x any) (any, error) {
+// Unary is +x or -x.
+func (st *State) Unary(op string, x any) (any, error) {
 	if u, ok := x.(*Undefined); ok {
-		return nil, u.error()
+		return nil, u.Err()
 	}
 	if o, ok := x.(Operator); ok {
 		if v, ok, err := o.Operate(st, "unary"+op, nil, false); ok || err != nil {
 			return v, err
 		}
 	}
-	i, f, isInt, ok := number(x)
+	i, f, isInt, ok := Number(x)
 	switch {
 	case !ok:
-		return nil, errf("a value of type %s has no sign", typeName(x))
+		return nil, Errorf("a value of type %s has no sign", TypeName(x))
 	case isInt && op == "-" && i == math.MinInt:
 		return nil, tooLarge()
 	case isInt && op == "-":
@@ -50,18 +51,18 @@ func (st *State) unary(op string, x any) (any, error) {
 
 func tooLarge() *Error { e := *errTooLarge; return &e }
 
-// binary is an arithmetic operator.
-func (st *State) binary(op string, l, r any) (any, error) {
+// Binary is an arithmetic operator: + - * / // % or **.
+func (st *State) Binary(op string, l, r any) (any, error) {
 	for _, v := range []any{l, r} {
 		if u, ok := v.(*Undefined); ok {
-			return nil, u.error()
+			return nil, u.Err()
 		}
 	}
-	if err := st.charge(l, r); err != nil {
+	if err := st.Charge(l, r); err != nil {
 		return nil, err
 	}
 	if s, ok := l.(string); ok && op == "%" {
-		return st.percent(s, r)
+		return st.Percent(s, r)
 	}
 	if o, ok := l.(Operator); ok {
 		if v, ok, err := o.Operate(st, op, r, false); ok || err != nil {
@@ -73,8 +74,8 @@ func (st *State) binary(op string, l, r any) (any, error) {
 			return v, err
 		}
 	}
-	li, lf, lInt, lok := number(l)
-	ri, rf, rInt, rok := number(r)
+	li, lf, lInt, lok := Number(l)
+	ri, rf, rInt, rok := Number(r)
 	switch {
 	case lok && rok && lInt && rInt:
 		return intOp(op, li, ri)
@@ -93,7 +94,7 @@ func (st *State) binary(op string, l, r any) (any, error) {
 			return v, err
 		}
 	}
-	return nil, errf("unsupported operand types for %s: %s and %s", op, typeName(l), typeName(r))
+	return nil, Errorf("unsupported operand types for %s: %s and %s", op, TypeName(l), TypeName(r))
 }
 
 func intOp(op string, a, b int) (any, error) {
@@ -112,12 +113,12 @@ func intOp(op string, a, b int) (any, error) {
 		return multiply(a, b)
 	case "/":
 		if b == 0 {
-			return nil, errf("division by zero")
+			return nil, Errorf("division by zero")
 		}
 		return float64(a) / float64(b), nil
 	case "//", "%":
 		if b == 0 {
-			return nil, errf("division by zero")
+			return nil, Errorf("division by zero")
 		}
 		if b == -1 {
 			if op == "%" {
@@ -183,19 +184,19 @@ func floatOp(op string, a, b float64) (any, error) {
 		return a * b, nil
 	case "**":
 		if a == 0 && b < 0 {
-			return nil, errf("zero cannot be raised to a negative power")
+			return nil, Errorf("zero cannot be raised to a negative power")
 		}
 		c := math.Pow(a, b)
 		if math.IsNaN(c) && !math.IsNaN(a) && !math.IsNaN(b) {
-			return nil, errf("a negative number cannot be raised to a fraction")
+			return nil, Errorf("a negative number cannot be raised to a fraction")
 		}
 		if math.IsInf(c, 0) && !math.IsInf(a, 0) && !math.IsInf(b, 0) {
-			return nil, errf("a number grows too large")
+			return nil, Errorf("a number grows too large")
 		}
 		return c, nil
 	}
 	if b == 0 {
-		return nil, errf("division by zero")
+		return nil, Errorf("division by zero")
 	}
 	switch op {
 	case "/":
@@ -215,21 +216,21 @@ func (st *State) join(l, r any) (any, bool, error) {
 	switch l := l.(type) {
 	case string:
 		if r, ok := r.(string); ok {
-			if err := st.text(len(l) + len(r)); err != nil {
+			if err := st.ReserveText(len(l) + len(r)); err != nil {
 				return nil, true, err
 			}
 			return l + r, true, nil
 		}
 	case *List:
 		if r, ok := r.(*List); ok {
-			if err := st.items(len(l.Items) + len(r.Items)); err != nil {
+			if err := st.ReserveItems(len(l.Items) + len(r.Items)); err != nil {
 				return nil, true, err
 			}
 			return &List{append(append(make([]any, 0, len(l.Items)+len(r.Items)), l.Items...), r.Items...)}, true, nil
 		}
 	case Tuple:
 		if r, ok := r.(Tuple); ok {
-			if err := st.items(len(l) + len(r)); err != nil {
+			if err := st.ReserveItems(len(l) + len(r)); err != nil {
 				return nil, true, err
 			}
 			return append(append(make(Tuple, 0, len(l)+len(r)), l...), r...), true, nil
@@ -241,16 +242,16 @@ func (st *State) join(l, r any) (any, bool, error) {
 // repeat is * of a sequence and a number.
 func (st *State) repeat(v any, n int) (any, bool, error) {
 	n = max(n, 0)
-	size, ok := length(v)
+	size, ok := Len(v)
 	if !ok {
 		return nil, false, nil
 	}
-	if size > 0 && n > st.env.limits.Output {
-		n = st.env.limits.Output + 1
+	if size > 0 && n > st.limits.Output {
+		n = st.limits.Output + 1
 	}
 	switch v := v.(type) {
 	case string:
-		if err := st.text(len(v) * n); err != nil {
+		if err := st.ReserveText(len(v) * n); err != nil {
 			return nil, true, err
 		}
 		return strings.Repeat(v, n), true, nil
@@ -268,7 +269,7 @@ func (st *State) repeatItems(items []any, n int) ([]any, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
-	if err := st.items(len(items) * n); err != nil {
+	if err := st.ReserveItems(len(items) * n); err != nil {
 		return nil, err
 	}
 	out := make([]any, 0, len(items)*n)

@@ -1,10 +1,11 @@
-package jinja
+package pyvalue
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -87,7 +88,7 @@ func Import(v any) any {
 		return list
 	case map[string]any:
 		d := NewDict(len(v))
-		for _, k := range sortedKeys(v) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			d.Set(k, Import(v[k]))
 		}
 		return d
@@ -115,28 +116,21 @@ func Import(v any) any {
 	return v
 }
 
-func sortedKeys(m map[string]any) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // Export turns template values into Go data: lists and tuples into []any, dicts into map[string]any, objects into
 // what they export. Keys that are not strings are printed as Python's json.dumps does.
 func Export(v any) (any, error) { return export(v, 0) }
 
 func export(v any, depth int) (any, error) {
 	if depth > maxDepth {
-		return nil, errf("a value nests too deeply")
+		return nil, Errorf("a value nests too deeply")
 	}
 	switch v := v.(type) {
 	case *List:
 		return exportItems(v.Items, depth)
 	case Tuple:
 		return exportItems(v, depth)
+	case *NamedTuple:
+		return exportItems(v.Items, depth)
 	case Range:
 		items := make([]any, v.Len())
 		for i := range items {
@@ -155,7 +149,7 @@ func export(v any, depth int) (any, error) {
 		})
 		return m, err
 	case *Undefined:
-		return nil, v.error()
+		return nil, v.Err()
 	case Exporter:
 		return v.Export(), nil
 	case Stringer:
@@ -163,7 +157,7 @@ func export(v any, depth int) (any, error) {
 	case nil, bool, int, float64, string:
 		return v, nil
 	}
-	return nil, errf("a value of type %s has no form outside of a template", typeName(v))
+	return nil, Errorf("a value of type %s has no form outside of a template", TypeName(v))
 }
 
 func exportItems(items []any, depth int) (any, error) {
@@ -195,25 +189,32 @@ func keyText(k any) string {
 	return fmt.Sprint(k)
 }
 
+// JSON writes a value as Python's json.dumps does. A negative indent means one line.
+func (st *State) JSON(v any, indent int, sortKeys bool) (string, error) {
+	b := st.NewWriter()
+	err := st.dump(b, v, indent, 0, sortKeys)
+	return b.String(), err
+}
+
 // dump writes JSON as Python's json.dumps does, with ", " and ": " when indent is negative.
-func (st *State) dump(b *limitedWriter, v any, indent, depth int, sortKeys bool) error {
+func (st *State) dump(b *Writer, v any, indent, depth int, sortKeys bool) error {
 	if depth > maxDepth {
-		return errf("a value nests too deeply for JSON")
+		return Errorf("a value nests too deeply for JSON")
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return err
 	}
 	switch v := v.(type) {
 	case nil:
-		return b.put("null")
+		return b.Put("null")
 	case bool:
-		return b.put(strconv.FormatBool(v))
+		return b.Put(strconv.FormatBool(v))
 	case int:
-		return b.put(strconv.Itoa(v))
+		return b.Put(strconv.Itoa(v))
 	case float64:
-		return b.put(jsonFloat(v))
+		return b.Put(jsonFloat(v))
 	case string:
-		return b.put(jsonString(v))
+		return b.Put(jsonString(v))
 	case *List:
 		return st.dumpSeq(b, v.Items, indent, depth, sortKeys)
 	case Tuple:
@@ -221,9 +222,9 @@ func (st *State) dump(b *limitedWriter, v any, indent, depth int, sortKeys bool)
 	case *Dict:
 		return st.dumpDict(b, v, indent, depth, sortKeys)
 	case *Undefined:
-		return v.error()
+		return v.Err()
 	}
-	return errf("a value of type %s cannot be written as JSON", typeName(v))
+	return Errorf("a value of type %s cannot be written as JSON", TypeName(v))
 }
 
 func newline(indent, depth int) string {
@@ -233,17 +234,17 @@ func newline(indent, depth int) string {
 	return "\n" + strings.Repeat(" ", indent*depth)
 }
 
-func (st *State) dumpSeq(b *limitedWriter, items []any, indent, depth int, sortKeys bool) error {
+func (st *State) dumpSeq(b *Writer, items []any, indent, depth int, sortKeys bool) error {
 	if len(items) == 0 {
-		return b.put("[]")
+		return b.Put("[]")
 	}
-	err := b.put("[")
+	err := b.Put("[")
 	for i, item := range items {
 		if err == nil && i > 0 {
-			err = b.put(comma(indent))
+			err = b.Put(comma(indent))
 		}
 		if err == nil {
-			err = b.put(newline(indent, depth+1))
+			err = b.Put(newline(indent, depth+1))
 		}
 		if err == nil {
 			err = st.dump(b, item, indent, depth+1, sortKeys)
@@ -252,7 +253,7 @@ func (st *State) dumpSeq(b *limitedWriter, items []any, indent, depth int, sortK
 			return err
 		}
 	}
-	return b.put(newline(indent, depth) + "]")
+	return b.Put(newline(indent, depth) + "]")
 }
 
 func comma(indent int) string {
@@ -262,31 +263,31 @@ func comma(indent int) string {
 	return ","
 }
 
-func (st *State) dumpDict(b *limitedWriter, d *Dict, indent, depth int, sortKeys bool) error {
+func (st *State) dumpDict(b *Writer, d *Dict, indent, depth int, sortKeys bool) error {
 	if d.Len() == 0 {
-		return b.put("{}")
+		return b.Put("{}")
 	}
 	keys := d.Keys()
 	if sortKeys {
-		sorted, err := st.sorted(keys, false, func(v any) (any, error) { return v, nil })
+		sorted, err := st.sorted(keys, false)
 		if err != nil {
 			return err
 		}
 		keys = sorted
 	}
-	err := b.put("{")
+	err := b.Put("{")
 	for i, k := range keys {
 		switch k.(type) {
 		case string, int, float64, bool, nil:
 		default:
-			return errf("a key of type %s cannot be written as JSON", typeName(k))
+			return Errorf("a key of type %s cannot be written as JSON", TypeName(k))
 		}
 		v, _ := d.Get(k)
 		if err == nil && i > 0 {
-			err = b.put(comma(indent))
+			err = b.Put(comma(indent))
 		}
 		if err == nil {
-			err = b.put(newline(indent, depth+1) + jsonString(keyText(k)) + ": ")
+			err = b.Put(newline(indent, depth+1) + jsonString(keyText(k)) + ": ")
 		}
 		if err == nil {
 			err = st.dump(b, v, indent, depth+1, sortKeys)
@@ -295,7 +296,7 @@ func (st *State) dumpDict(b *limitedWriter, d *Dict, indent, depth int, sortKeys
 			return err
 		}
 	}
-	return b.put(newline(indent, depth) + "}")
+	return b.Put(newline(indent, depth) + "}")
 }
 
 func jsonFloat(f float64) string {

@@ -1,4 +1,4 @@
-package jinja
+package pyvalue
 
 import (
 	"strconv"
@@ -22,10 +22,9 @@ type formatter struct {
 
 func (f *formatter) run(format string, depth int) (string, error) {
 	if depth > 2 {
-		return "", errf("the format nests too deeply")
+		return "", Errorf("the format nests too deeply")
 	}
-	var b limitedWriter
-	b.max = f.st.env.limits.Output
+	b := f.st.NewWriter()
 	for i := 0; i < len(format); {
 		c := format[i]
 		if c != '{' && c != '}' {
@@ -33,29 +32,29 @@ func (f *formatter) run(format string, depth int) (string, error) {
 			if j < 0 {
 				j = len(format) - i
 			}
-			if err := b.put(format[i : i+j]); err != nil {
+			if err := b.Put(format[i : i+j]); err != nil {
 				return "", err
 			}
 			i += j
 			continue
 		}
 		if i+1 < len(format) && format[i+1] == c {
-			if err := b.put(string(c)); err != nil {
+			if err := b.Put(string(c)); err != nil {
 				return "", err
 			}
 			i += 2
 			continue
 		}
 		if c == '}' {
-			return "", errf("a single } in the format %s", StringRepr(format))
+			return "", Errorf("a single } in the format %s", StringRepr(format))
 		}
 		end := matchBrace(format, i)
 		if end < 0 {
-			return "", errf("a { is not closed in the format %s", StringRepr(format))
+			return "", Errorf("a { is not closed in the format %s", StringRepr(format))
 		}
 		text, err := f.field(format[i+1:end], depth)
 		if err == nil {
-			err = b.put(text)
+			err = b.Put(text)
 		}
 		if err != nil {
 			return "", err
@@ -92,22 +91,22 @@ func (f *formatter) field(text string, depth int) (string, error) {
 	}
 	if rest, ok := strings.CutPrefix(specText, "!"); ok {
 		if rest == "" {
-			return "", errf("the conversion is missing in the field {%s}", text)
+			return "", Errorf("the conversion is missing in the field {%s}", text)
 		}
 		switch rest[0] {
 		case 's':
-			v, err = f.st.str(v)
+			v, err = f.st.Str(v)
 		case 'r', 'a':
-			v, err = f.st.reprOf(v)
+			v, err = f.st.Repr(v)
 		default:
-			err = errf("unknown conversion %q in the field {%s}", rest[:1], text)
+			err = Errorf("unknown conversion %q in the field {%s}", rest[:1], text)
 		}
 		if err != nil {
 			return "", err
 		}
 		specText = rest[1:]
 		if specText != "" && specText[0] != ':' {
-			return "", errf("expected \":\" after the conversion in the field {%s}", text)
+			return "", Errorf("expected \":\" after the conversion in the field {%s}", text)
 		}
 	}
 	specText = strings.TrimPrefix(specText, ":")
@@ -135,13 +134,13 @@ func (f *formatter) lookup(path string) (any, error) {
 			f.auto++
 		}
 		if n < 0 || n >= len(f.args) {
-			return nil, errf("format() has no argument %d", n)
+			return nil, Errorf("format() has no argument %d", n)
 		}
 		v = f.args[n]
 	default:
 		var ok bool
 		if v, ok = f.kw.Get(head); !ok {
-			return nil, errf("format() has no argument %q", head)
+			return nil, Errorf("format() has no argument %q", head)
 		}
 	}
 	for rest != "" {
@@ -150,22 +149,22 @@ func (f *formatter) lookup(path string) (any, error) {
 				end = len(name)
 			}
 			if strings.HasPrefix(name, "_") {
-				return nil, errf("access to attribute %q is not allowed", name[:end])
+				return nil, Errorf("access to attribute %q is not allowed", name[:end])
 			}
-			if v, err = f.st.attr(v, name[:end]); err != nil {
+			if v, err = f.st.Attr(v, name[:end]); err != nil {
 				return nil, err
 			}
 			rest = name[end:]
 			continue
 		}
 		if end = strings.IndexByte(rest, ']'); rest[0] != '[' || end < 0 {
-			return nil, errf("the field {%s} cannot be read", path)
+			return nil, Errorf("the field {%s} cannot be read", path)
 		}
 		var key any = rest[1:end]
 		if i, err := strconv.Atoi(rest[1:end]); err == nil {
 			key = i
 		}
-		if v, err = f.st.item(v, key); err != nil {
+		if v, err = f.st.Item(v, key); err != nil {
 			return nil, err
 		}
 		rest = rest[end+1:]
@@ -181,67 +180,70 @@ type Formatter interface {
 // formatValue is Python's format(v, spec).
 func (st *State) formatValue(v any, text string) (string, error) {
 	if u, ok := v.(*Undefined); ok {
-		return "", u.error()
+		return "", u.Err()
 	}
 	if o, ok := v.(Formatter); ok && text != "" {
 		return o.Format(text)
 	}
 	if text == "" {
-		return st.str(v)
+		return st.Str(v)
 	}
 	s, err := parseSpec(text)
 	if err != nil {
 		return "", err
 	}
-	i, fl, isInt, isNumber := number(v)
+	i, f, isInt, isNumber := Number(v)
 	if _, isBool := v.(bool); isBool && s.verb == 0 {
 		isNumber = false
 	}
-	if !isNumber {
-		if s.verb != 0 && s.verb != 's' {
-			return "", errf("the format code %q does not fit a value of type %s", string(s.verb), typeName(v))
-		}
-		body, err := st.str(v)
-		if err != nil {
-			return "", err
-		}
-		if s.align == 0 {
-			s.align = '<'
-		}
-		if s.zero {
-			s.fill = '0'
-		}
-		return st.padText(body, s)
-	}
-	if s.align == 0 {
+	switch {
+	case !isNumber:
+		return st.formatOther(v, s)
+	case s.align == 0:
 		s.align = '>'
-	} else {
+	default:
 		s.zero = s.zero && s.align == '='
 	}
 	switch s.verb {
 	case 'd', 'x', 'X', 'o', 'b', 'c':
 		if !isInt {
-			return "", errf("the format code %q does not fit a value of type float", string(s.verb))
+			return "", Errorf("the format code %q does not fit a value of type float", string(s.verb))
 		}
 	case 0, 'n':
 	case 'e', 'E', 'f', 'F', 'g', 'G', '%':
 		isInt = false
 	default:
-		return "", errf("unknown format code %q", string(s.verb))
+		return "", Errorf("unknown format code %q", string(s.verb))
 	}
-	if s.verb == 'c' {
+	switch {
+	case s.verb == 'c':
 		return st.pad("", string(rune(i)), s)
-	}
-	if isInt {
-		if s.precision >= 0 {
-			return "", errf("a precision does not fit a whole number")
-		}
+	case isInt && s.precision >= 0:
+		return "", Errorf("a precision does not fit a whole number")
+	case isInt:
 		return st.formatInt(i, s)
-	}
-	if s.verb == 'n' {
+	case s.verb == 'n':
 		s.verb = 'g'
 	}
-	return st.formatFloat(fl, s)
+	return st.formatFloat(f, s)
+}
+
+// formatOther formats the text of a value that is not a number.
+func (st *State) formatOther(v any, s spec) (string, error) {
+	if s.verb != 0 && s.verb != 's' {
+		return "", Errorf("the format code %q does not fit a value of type %s", string(s.verb), TypeName(v))
+	}
+	body, err := st.Str(v)
+	if err != nil {
+		return "", err
+	}
+	if s.align == 0 {
+		s.align = '<'
+	}
+	if s.zero {
+		s.fill = '0'
+	}
+	return st.padText(body, s)
 }
 
 func parseSpec(text string) (spec, error) {
@@ -268,7 +270,7 @@ func parseSpec(text string) (spec, error) {
 		v, err := strconv.Atoi(rest[:n])
 		rest = rest[n:]
 		if err != nil {
-			return 0, errf("the format specification %q has too large a number", text)
+			return 0, Errorf("the format specification %q has too large a number", text)
 		}
 		return v, nil
 	}
@@ -289,7 +291,7 @@ func parseSpec(text string) (spec, error) {
 	}
 	s.verb = take("bcdeEfFgGnosxX%")
 	if rest != "" {
-		return s, errf("the format specification %q cannot be read", text)
+		return s, Errorf("the format specification %q cannot be read", text)
 	}
 	return s, nil
 }

@@ -1,4 +1,4 @@
-package template
+package pytime
 
 import (
 	"fmt"
@@ -8,19 +8,22 @@ import (
 	"time"
 
 	"gust/dag"
-	"gust/dag/template/jinja"
+	"gust/dag/template/pyvalue"
 )
 
-// timeDelta is a length of time: Python's timedelta, or pendulum's Interval when it is the difference of two moments.
-type timeDelta struct {
+// TimeDelta is a length of time: Python's timedelta, or pendulum's Interval when it is the difference of two moments.
+type TimeDelta struct {
 	d        time.Duration
-	from, to *dateTime
+	from, to *DateTime
 }
+
+// Delta is a timedelta of a duration.
+func Delta(d time.Duration) TimeDelta { return TimeDelta{d: d} }
 
 const day = 24 * time.Hour
 
 // split is Python's normal form: days may be negative, seconds and microseconds are not.
-func (t timeDelta) split() (days, seconds, micros int) {
+func (t TimeDelta) split() (days, seconds, micros int) {
 	total := t.d.Microseconds()
 	perDay := day.Microseconds()
 	days = int(total / perDay)
@@ -31,12 +34,20 @@ func (t timeDelta) split() (days, seconds, micros int) {
 	return days, int(rest / 1e6), int(rest % 1e6)
 }
 
-func (t timeDelta) TypeName() string { return "timedelta" }
-func (t timeDelta) Hash() any        { return t.d }
-func (t timeDelta) True() bool       { return t.d != 0 }
-func (t timeDelta) Export() any      { return t.d.Seconds() }
+// TypeName is timedelta.
+func (t TimeDelta) TypeName() string { return "timedelta" }
 
-func (t timeDelta) Str() string {
+// Hash makes equal lengths one key.
+func (t TimeDelta) Hash() any { return t.d }
+
+// True reports whether the length is not zero.
+func (t TimeDelta) True() bool { return t.d != 0 }
+
+// Export is the number of seconds.
+func (t TimeDelta) Export() any { return t.d.Seconds() }
+
+// Str is Python's str(): 1 day, 2:03:04.
+func (t TimeDelta) Str() string {
 	if t.from != nil {
 		return t.Repr()
 	}
@@ -55,7 +66,8 @@ func (t timeDelta) Str() string {
 	return text
 }
 
-func (t timeDelta) Repr() string {
+// Repr is Python's repr(), or pendulum's of an Interval.
+func (t TimeDelta) Repr() string {
 	if t.from != nil {
 		return "<Interval [" + t.from.Str() + " -> " + t.to.Str() + "]>"
 	}
@@ -75,8 +87,9 @@ func (t timeDelta) Repr() string {
 	return "datetime.timedelta(" + strings.Join(parts, ", ") + ")"
 }
 
-func (t timeDelta) Compare(other any) (int, bool) {
-	o, ok := other.(timeDelta)
+// Compare orders lengths.
+func (t TimeDelta) Compare(other any) (int, bool) {
+	o, ok := other.(TimeDelta)
 	if !ok {
 		return 0, false
 	}
@@ -89,48 +102,49 @@ func (t timeDelta) Compare(other any) (int, bool) {
 	return 0, true
 }
 
-func (t timeDelta) Operate(_ *jinja.State, op string, other any, reflected bool) (any, bool, error) {
+// Operate is arithmetic with timedeltas and numbers.
+func (t TimeDelta) Operate(_ *pyvalue.State, op string, other any, reflected bool) (any, bool, error) {
 	switch op {
 	case "unary-":
-		return timeDelta{d: -t.d}, true, nil
+		return TimeDelta{d: -t.d}, true, nil
 	case "unary+":
 		return t, true, nil
 	case "abs":
-		return timeDelta{d: max(t.d, -t.d)}, true, nil
+		return TimeDelta{d: max(t.d, -t.d)}, true, nil
 	}
-	if o, ok := other.(timeDelta); ok {
+	if o, ok := other.(TimeDelta); ok {
 		return t.withDelta(op, o)
 	}
-	f, err := jinja.Float(other, "the factor")
-	if err != nil || reflected && op != "*" {
-		return nil, false, nil // not a number: not ours
+	_, f, _, ok := pyvalue.Number(other)
+	if !ok || reflected && op != "*" {
+		return nil, false, nil
 	}
 	switch op {
 	case "*":
 		return scaled(t, f)
 	case "/", "//":
 		if f == 0 {
-			return nil, true, jinja.Errorf("division by zero")
+			return nil, true, pyvalue.Errorf("division by zero")
 		}
 		return scaled(t, 1/f)
 	}
 	return nil, false, nil
 }
 
-func scaled(t timeDelta, f float64) (any, bool, error) {
+func scaled(t TimeDelta, f float64) (any, bool, error) {
 	d, err := floatDuration(t.d.Seconds() * f)
-	return timeDelta{d: d}, true, err
+	return TimeDelta{d: d}, true, err
 }
 
-func (t timeDelta) withDelta(op string, o timeDelta) (any, bool, error) {
+func (t TimeDelta) withDelta(op string, o TimeDelta) (any, bool, error) {
 	switch op {
 	case "+":
-		return timeDelta{d: t.d + o.d}, true, nil
+		return TimeDelta{d: t.d + o.d}, true, nil
 	case "-":
-		return timeDelta{d: t.d - o.d}, true, nil
+		return TimeDelta{d: t.d - o.d}, true, nil
 	case "/", "//", "%":
 		if o.d == 0 {
-			return nil, true, jinja.Errorf("division by zero")
+			return nil, true, pyvalue.Errorf("division by zero")
 		}
 		if op == "/" {
 			return float64(t.d) / float64(o.d), true, nil
@@ -139,7 +153,7 @@ func (t timeDelta) withDelta(op string, o timeDelta) (any, bool, error) {
 		if op == "//" {
 			return q, true, nil
 		}
-		return timeDelta{d: t.d - time.Duration(q)*o.d}, true, nil
+		return TimeDelta{d: t.d - time.Duration(q)*o.d}, true, nil
 	}
 	return nil, false, nil
 }
@@ -148,19 +162,19 @@ var timeDeltaAttrs = strings.Fields(`days seconds microseconds total_seconds tot
 total_weeks
 in_seconds in_minutes in_hours in_days in_weeks in_words as_timedelta hours minutes start end`)
 
-func (t timeDelta) AttrNames() []string { return timeDeltaAttrs }
+// AttrNames are the attributes and methods.
+func (t TimeDelta) AttrNames() []string { return timeDeltaAttrs }
 
-func (t timeDelta) Attr(_ *jinja.State, name string) (any, bool, error) {
+// Attr returns an attribute or a method.
+func (t TimeDelta) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 	days, s, us := t.split()
 	if t.from != nil && t.d < 0 {
 		// An interval counts towards zero.
-		positive := timeDelta{d: -t.d}
+		positive := TimeDelta{d: -t.d}
 		days, s, us = positive.split()
 		days, s, us = -days, -s, -us
 	}
-	value := func(v any) (any, bool, error) {
-		return jinja.NewFunc(name, func(*jinja.State, []any) (any, error) { return v, nil }), true, nil
-	}
+	value := func(v any) (any, bool, error) { return pyvalue.Constant(name, v), true, nil }
 	switch name {
 	case "days":
 		return days, true, nil
@@ -195,7 +209,7 @@ func (t timeDelta) Attr(_ *jinja.State, name string) (any, bool, error) {
 	case "in_words":
 		return value(t.words())
 	case "as_timedelta":
-		return value(timeDelta{d: t.d})
+		return value(TimeDelta{d: t.d})
 	}
 	if t.from != nil && name == "start" {
 		return *t.from, true, nil
@@ -214,7 +228,7 @@ func count(n int, unit string) string {
 }
 
 // words is pendulum's in_words.
-func (t timeDelta) words() string {
+func (t TimeDelta) words() string {
 	years, months, days, rest := 0, 0, int(t.d/day), t.d%day
 	if t.from != nil && t.d >= 0 {
 		years, months, days, rest = calendarDiff(t.from.t, t.to.t)
@@ -240,17 +254,17 @@ func newTimeDelta(a []any) (any, error) {
 	units := [...]float64{86400, 1, 1e-6, 1e-3, 60, 3600, 604800}
 	var seconds float64
 	for i, v := range a {
-		f, err := jinja.Float(v, timeDeltaParams[i].Name)
+		f, err := pyvalue.Float(v, timeDeltaParams[i].Name)
 		if err != nil {
 			return nil, err
 		}
 		seconds += f * units[i]
 	}
 	d, err := floatDuration(seconds)
-	return timeDelta{d: d}, err
+	return TimeDelta{d: d}, err
 }
 
-var timeDeltaParams = []jinja.Param{
+var timeDeltaParams = []pyvalue.Param{
 	opt("days", 0), opt("seconds", 0), opt("microseconds", 0), opt("milliseconds", 0), opt("minutes", 0), opt("hours", 0),
 	opt("weeks", 0),
 }
@@ -259,25 +273,25 @@ var timeDeltaParams = []jinja.Param{
 type relativeDelta struct{ r dag.RelativeDelta }
 
 func (r relativeDelta) TypeName() string { return "relativedelta" }
-func (r relativeDelta) Attr(*jinja.State, string) (any, bool, error) {
+func (r relativeDelta) Attr(*pyvalue.State, string) (any, bool, error) {
 	return nil, false, nil
 }
 
-var relativeParams = []jinja.Param{
-	opt("years", 0), opt("months", 0), opt("weeks", 0), opt("days", 0), opt("hours", 0), opt("minutes", 0), opt("seconds",
-		0),
-	opt("year", nil), opt("month", nil), opt("day", nil), opt("hour", nil), opt("minute", nil), opt("second", nil),
+var relativeParams = []pyvalue.Param{
+	opt("years", 0), opt("months", 0), opt("weeks", 0), opt("days", 0), opt("hours", 0), opt("minutes", 0),
+	opt("seconds", 0), opt("year", nil), opt("month", nil), opt("day", nil), opt("hour", nil),
+	opt("minute", nil), opt("second", nil),
 }
 
 func newRelativeDelta(a []any) (any, error) {
 	var r relativeDelta
 	for i, p := range []*int{&r.r.Years, &r.r.Months, &r.r.Weeks, &r.r.Days, &r.r.Hours, &r.r.Minutes, &r.r.Seconds} {
-		n, err := jinja.Int(a[i], relativeParams[i].Name)
+		n, err := pyvalue.Int(a[i], relativeParams[i].Name)
 		if err != nil {
 			return nil, err
 		}
 		if n > 1e7 || n < -1e7 {
-			return nil, jinja.Errorf("%s is too large", relativeParams[i].Name)
+			return nil, pyvalue.Errorf("%s is too large", relativeParams[i].Name)
 		}
 		*p = n
 	}
@@ -285,7 +299,7 @@ func newRelativeDelta(a []any) (any, error) {
 		if a[i+7] == nil {
 			continue
 		}
-		n, err := jinja.Int(a[i+7], relativeParams[i+7].Name)
+		n, err := pyvalue.Int(a[i+7], relativeParams[i+7].Name)
 		if err != nil {
 			return nil, err
 		}
@@ -295,7 +309,7 @@ func newRelativeDelta(a []any) (any, error) {
 }
 
 // addTo applies the absolute fields, then the calendar fields with the day clipped, then the rest.
-func (r relativeDelta) addTo(d dateTime, sign int) dateTime {
+func (r relativeDelta) addTo(d DateTime, sign int) DateTime {
 	pick := func(p *int, v int) int {
 		if p != nil {
 			return *p
@@ -308,6 +322,7 @@ func (r relativeDelta) addTo(d dateTime, sign int) dateTime {
 	dom := min(pick(r.r.Day, t.Day()), daysIn(first.Year(), first.Month()))
 	t = time.Date(first.Year(), first.Month(), dom, pick(r.r.Hour, t.Hour()), pick(r.r.Minute, t.Minute()),
 		pick(r.r.Second, t.Second()), t.Nanosecond(), t.Location())
-	rest := time.Duration(r.r.Hours)*time.Hour + time.Duration(r.r.Minutes)*time.Minute + time.Duration(r.r.Seconds)*time.Second
+	rest := time.Duration(r.r.Hours)*time.Hour + time.Duration(r.r.Minutes)*time.Minute +
+		time.Duration(r.r.Seconds)*time.Second
 	return d.with(t.AddDate(0, 0, sign*(r.r.Days+7*r.r.Weeks)).Add(time.Duration(sign) * rest))
 }

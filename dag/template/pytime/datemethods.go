@@ -1,108 +1,118 @@
-package template
+package pytime
 
 import (
 	"strings"
 	"time"
 
-	"gust/dag/template/jinja"
+	"gust/dag/template/pyvalue"
 )
 
-type call = func(st *jinja.State, a []any) (any, error)
-
 var (
-	req = jinja.Req
-	opt = jinja.Opt
+	req = pyvalue.Req
+	opt = pyvalue.Opt
 )
 
 // shiftParams are the keyword arguments of add and subtract.
-var shiftParams = []jinja.Param{
-	opt("years", 0), opt("months", 0), opt("weeks", 0), opt("days", 0), opt("hours", 0), opt("minutes", 0), opt("seconds",
-		0),
-	opt("microseconds", 0),
+var shiftParams = []pyvalue.Param{
+	opt("years", 0), opt("months", 0), opt("weeks", 0), opt("days", 0), opt("hours", 0), opt("minutes", 0),
+	opt("seconds", 0), opt("microseconds", 0),
 }
 
 // fieldParams are the arguments of replace and set.
-var fieldParams = []jinja.Param{
+var fieldParams = []pyvalue.Param{
 	opt("year", nil), opt("month", nil), opt("day", nil), opt("hour", nil), opt("minute", nil), opt("second", nil),
-	opt("microsecond", nil), opt("tzinfo", keep{}),
+	opt("microsecond", nil), opt("tzinfo", pyvalue.Unset{}),
 }
 
-// keep marks an argument that was not given where None has a meaning.
-type keep struct{}
-
 // method returns a method of the moment, or nil.
-func (d dateTime) method(name string) *jinja.Func {
-	fn := func(f call, params ...jinja.Param) *jinja.Func { return jinja.NewFunc(name, f, params...) }
+func (d DateTime) method(name string) *pyvalue.Func {
 	if v, ok := d.result(name); ok {
-		return fn(func(*jinja.State, []any) (any, error) { return v, nil })
+		return pyvalue.Constant(name, v)
+	}
+	if f := d.calendarMethod(name); f != nil {
+		return f
+	}
+	fn := func(f func(v any) (any, error), param pyvalue.Param, more ...pyvalue.Param) *pyvalue.Func {
+		return pyvalue.NewFunc(name, func(_ *pyvalue.State, a []any) (any, error) { return f(a[0]) },
+			append([]pyvalue.Param{param}, more...)...)
 	}
 	switch name {
-	case "add", "subtract":
-		sign := map[string]int{"add": 1, "subtract": -1}[name]
-		return fn(func(_ *jinja.State, a []any) (any, error) { return d.shift(a, sign) }, shiftParams...)
-	case "replace", "set":
-		return fn(func(_ *jinja.State, a []any) (any, error) { return d.replace(a) }, fieldParams...)
-	case "on":
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			return d.replace([]any{a[0], a[1], a[2], nil, nil, nil, nil, keep{}})
-		}, req("year"), req("month"), req("day"))
-	case "at":
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			return d.replace([]any{nil, nil, nil, a[0], a[1], a[2], a[3], keep{}})
-		}, req("hour"), opt("minute", 0), opt("second", 0), opt("microsecond", 0))
-	case "start_of", "end_of":
-		return fn(func(_ *jinja.State, a []any) (any, error) { return d.bound(a[0], name == "end_of") }, req("unit"))
-	case "first_of", "last_of":
-		unit := map[string]bool{"first_of": false, "last_of": true}[name]
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			v, err := d.bound(a[0], unit)
-			if err != nil {
-				return nil, err
-			}
-			return v.with(midnight(v.t)), nil
-		}, req("unit"))
-	case "next", "previous":
-		return fn(func(_ *jinja.State, a []any) (any, error) { return d.nextDay(a[0], name == "next") }, opt("day_of_week",
-			nil))
 	case "in_timezone", "in_tz", "astimezone":
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			loc, err := zoneArg(a[0])
+		return fn(func(v any) (any, error) {
+			loc, err := zoneArg(v)
 			return d.with(d.t.In(orUTC(loc))), err
 		}, req("tz"))
 	case "isoformat":
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			sep, err := jinja.Text(a[0], "the separator")
-			return strings.Replace(d.iso(), "T", sep, 1), err
+		return fn(func(v any) (any, error) {
+			sep, err := pyvalue.Text(v, "the separator")
+			return strings.Replace(d.ISO(), "T", sep, 1), err
 		}, opt("sep", "T"))
 	case "strftime":
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			format, err := jinja.Text(a[0], "the format")
+		return fn(func(v any) (any, error) {
+			format, err := pyvalue.Text(v, "the format")
 			if err != nil {
 				return nil, err
 			}
 			return strftime(d, format)
 		}, req("format"))
 	case "format":
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			format, err := jinja.Text(a[0], "the format")
+		return fn(func(v any) (any, error) {
+			format, err := pyvalue.Text(v, "the format")
 			return pendulumFormat(d, format), err
 		}, req("fmt"), opt("locale", nil))
 	case "diff":
-		return fn(func(_ *jinja.State, a []any) (any, error) { return d.diff(a[0], a[1]) }, req("dt"), opt("abs", true))
+		return pyvalue.NewFunc(name, func(_ *pyvalue.State, a []any) (any, error) { return d.diff(a[0], a[1]) },
+			req("dt"), opt("abs", true))
 	case "diff_for_humans":
-		return fn(func(_ *jinja.State, a []any) (any, error) {
-			o, ok := a[0].(dateTime)
+		return fn(func(v any) (any, error) {
+			o, ok := v.(DateTime)
 			if !ok {
-				return nil, jinja.Errorf("diff_for_humans() needs a datetime, not %T", a[0])
+				return nil, pyvalue.Errorf("diff_for_humans() needs a datetime, not %T", v)
 			}
-			return humanize(d.t, o.t, "after", "before"), nil
+			return Humanize(d.t, o.t, "after", "before"), nil
 		}, req("other"))
 	}
 	return nil
 }
 
+// calendarMethod returns a method that makes another moment of this one, or nil.
+func (d DateTime) calendarMethod(name string) *pyvalue.Func {
+	fn := func(f func(a []any) (any, error), params ...pyvalue.Param) *pyvalue.Func {
+		return pyvalue.NewFunc(name, func(_ *pyvalue.State, a []any) (any, error) { return f(a) }, params...)
+	}
+	switch name {
+	case "add":
+		return fn(func(a []any) (any, error) { return d.shift(a, 1) }, shiftParams...)
+	case "subtract":
+		return fn(func(a []any) (any, error) { return d.shift(a, -1) }, shiftParams...)
+	case "replace", "set":
+		return fn(d.replace, fieldParams...)
+	case "on":
+		return fn(func(a []any) (any, error) {
+			return d.replace([]any{a[0], a[1], a[2], nil, nil, nil, nil, pyvalue.Unset{}})
+		}, req("year"), req("month"), req("day"))
+	case "at":
+		return fn(func(a []any) (any, error) {
+			return d.replace([]any{nil, nil, nil, a[0], a[1], a[2], a[3], pyvalue.Unset{}})
+		}, req("hour"), opt("minute", 0), opt("second", 0), opt("microsecond", 0))
+	case "start_of", "end_of":
+		return fn(func(a []any) (any, error) { return d.bound(a[0], name == "end_of") }, req("unit"))
+	case "first_of", "last_of":
+		return fn(func(a []any) (any, error) {
+			v, err := d.bound(a[0], name == "last_of")
+			if err != nil {
+				return nil, err
+			}
+			return v.with(midnight(v.t)), nil
+		}, req("unit"))
+	case "next", "previous":
+		return fn(func(a []any) (any, error) { return d.nextDay(a[0], name == "next") }, opt("day_of_week", nil))
+	}
+	return nil
+}
+
 // result is what a method without arguments returns.
-func (d dateTime) result(name string) (any, bool) {
+func (d DateTime) result(name string) (any, bool) {
 	zoneName, offset := d.t.Zone()
 	switch name {
 	case "date":
@@ -117,17 +127,17 @@ func (d dateTime) result(name string) (any, bool) {
 		return d.weekday() + 1, true
 	case "isocalendar":
 		year, week := d.t.ISOWeek()
-		return jinja.Tuple{year, week, d.weekday() + 1}, true
+		return pyvalue.Tuple{year, week, d.weekday() + 1}, true
 	case "is_leap_year":
 		return daysIn(d.t.Year(), time.February) == 29, true
 	case "is_dst":
 		return d.t.IsDST(), true
 	case "utcoffset":
-		return timeDelta{d: time.Duration(offset) * time.Second}, true
+		return TimeDelta{d: time.Duration(offset) * time.Second}, true
 	case "tzname":
 		return zoneName, true
 	case "naive":
-		return dateTime{t: d.t, naive: true}, true
+		return DateTime{t: d.t, naive: true}, true
 	}
 	return nil, false
 }
@@ -140,22 +150,22 @@ func orUTC(loc *time.Location) *time.Location {
 }
 
 // shift adds calendar units on the wall clock and the rest as elapsed time. The day is clipped to the month's length.
-func (d dateTime) shift(a []any, sign int) (any, error) {
+func (d DateTime) shift(a []any, sign int) (any, error) {
 	var n [5]int
 	var seconds float64
 	for i, v := range a {
 		if i < 4 {
-			whole, err := jinja.Int(v, shiftParams[i].Name)
+			whole, err := pyvalue.Int(v, shiftParams[i].Name)
 			if err != nil {
 				return nil, err
 			}
 			if whole > 1e7 || whole < -1e7 {
-				return nil, jinja.Errorf("%s is too large", shiftParams[i].Name)
+				return nil, pyvalue.Errorf("%s is too large", shiftParams[i].Name)
 			}
 			n[i] = sign * whole
 			continue
 		}
-		f, err := jinja.Float(v, shiftParams[i].Name)
+		f, err := pyvalue.Float(v, shiftParams[i].Name)
 		if err != nil {
 			return nil, err
 		}
@@ -170,9 +180,9 @@ func (d dateTime) shift(a []any, sign int) (any, error) {
 }
 
 // check refuses years beyond Python's.
-func (d dateTime) check() error {
+func (d DateTime) check() error {
 	if y := d.t.Year(); y < 1 || y > 9999 {
-		return jinja.Errorf("the year %d is out of range 1-9999", y)
+		return pyvalue.Errorf("the year %d is out of range 1-9999", y)
 	}
 	return nil
 }
@@ -188,28 +198,28 @@ func addMonths(t time.Time, months int) time.Time {
 	return time.Date(first.Year(), first.Month(), day, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
 }
 
-func (d dateTime) replace(a []any) (any, error) {
+func (d DateTime) replace(a []any) (any, error) {
 	limits := [7][2]int{{1, 9999}, {1, 12}, {1, 31}, {0, 23}, {0, 59}, {0, 59}, {0, 999999}}
 	n := [7]int{d.t.Year(), int(d.t.Month()), d.t.Day(), d.t.Hour(), d.t.Minute(), d.t.Second(), d.t.Nanosecond() / 1000}
 	for i := range n {
 		if a[i] == nil {
 			continue
 		}
-		v, err := jinja.Int(a[i], fieldParams[i].Name)
+		v, err := pyvalue.Int(a[i], fieldParams[i].Name)
 		if err != nil {
 			return nil, err
 		}
 		if v < limits[i][0] || v > limits[i][1] {
-			return nil, jinja.Errorf("%s is %d; expected %d to %d", fieldParams[i].Name, v, limits[i][0], limits[i][1])
+			return nil, pyvalue.Errorf("%s is %d; expected %d to %d", fieldParams[i].Name, v, limits[i][0], limits[i][1])
 		}
 		n[i] = v
 	}
 	if last := daysIn(n[0], time.Month(n[1])); n[2] > last {
-		return nil, jinja.Errorf("the day %d is out of range: the month has %d days", n[2], last)
+		return nil, pyvalue.Errorf("the day %d is out of range: the month has %d days", n[2], last)
 	}
 	loc := d.t.Location()
 	switch tz := a[7].(type) {
-	case keep:
+	case pyvalue.Unset:
 	case nil:
 		d.naive, loc = true, time.UTC
 	default:
@@ -227,8 +237,8 @@ func midnight(t time.Time) time.Time {
 }
 
 // bound is start_of and end_of.
-func (d dateTime) bound(unit any, end bool) (dateTime, error) {
-	name, err := jinja.Text(unit, "the unit")
+func (d DateTime) bound(unit any, end bool) (DateTime, error) {
+	name, err := pyvalue.Text(unit, "the unit")
 	if err != nil {
 		return d, err
 	}
@@ -238,8 +248,8 @@ func (d dateTime) bound(unit any, end bool) (dateTime, error) {
 	var start, next time.Time
 	switch name {
 	case "second":
-		start, next = at(y, m, day, d.t.Hour(), d.t.Minute(), d.t.Second()), at(y, m, day, d.t.Hour(), d.t.Minute(),
-			d.t.Second()+1)
+		start = at(y, m, day, d.t.Hour(), d.t.Minute(), d.t.Second())
+		next = at(y, m, day, d.t.Hour(), d.t.Minute(), d.t.Second()+1)
 	case "minute":
 		start, next = at(y, m, day, d.t.Hour(), d.t.Minute(), 0), at(y, m, day, d.t.Hour(), d.t.Minute()+1, 0)
 	case "hour":
@@ -262,9 +272,8 @@ func (d dateTime) bound(unit any, end bool) (dateTime, error) {
 		c := y - 1 - (y-1)%100 + 1
 		start, next = at(c, 1, 1, 0, 0, 0), at(c+100, 1, 1, 0, 0, 0)
 	default:
-		return d,
-			jinja.Errorf("unknown unit %q; expected second, minute, hour, day, week, month, quarter, year, decade or century",
-				name)
+		return d, pyvalue.Errorf("unknown unit %q; expected second, minute, hour, day, week, month, quarter, year, "+
+			"decade or century", name)
 	}
 	if end {
 		return d.with(next.Add(-time.Microsecond)), nil
@@ -273,15 +282,15 @@ func (d dateTime) bound(unit any, end bool) (dateTime, error) {
 }
 
 // nextDay is next and previous: midnight of the next such weekday (0 is Monday), or of this weekday.
-func (d dateTime) nextDay(dow any, forward bool) (any, error) {
+func (d DateTime) nextDay(dow any, forward bool) (any, error) {
 	want := d.weekday()
 	if dow != nil {
-		n, err := jinja.Int(dow, "the day of the week")
+		n, err := pyvalue.Int(dow, "the day of the week")
 		if err != nil {
 			return nil, err
 		}
 		if n < 0 || n > 6 {
-			return nil, jinja.Errorf("the day of the week is %d; expected 0 (Monday) to 6", n)
+			return nil, pyvalue.Errorf("the day of the week is %d; expected 0 (Monday) to 6", n)
 		}
 		want = n
 	}
@@ -298,20 +307,20 @@ func (d dateTime) nextDay(dow any, forward bool) (any, error) {
 	return d.with(midnight(d.t).AddDate(0, 0, days)), nil
 }
 
-func (d dateTime) diff(other, abs any) (any, error) {
-	o, ok := other.(dateTime)
+func (d DateTime) diff(other, abs any) (any, error) {
+	o, ok := other.(DateTime)
 	if !ok {
-		return nil, jinja.Errorf("diff() needs a datetime")
+		return nil, pyvalue.Errorf("diff() needs a datetime")
 	}
 	from, to := d, o
 	if abs == true && from.t.After(to.t) {
 		from, to = to, from
 	}
-	return timeDelta{d: to.t.Sub(from.t), from: &from, to: &to}, nil
+	return TimeDelta{d: to.t.Sub(from.t), from: &from, to: &to}, nil
 }
 
-// humanize says how far apart two moments are, in the largest unit, as pendulum does.
-func humanize(t, other time.Time, later, earlier string) string {
+// Humanize says how far apart two moments are, in the largest unit, as pendulum does.
+func Humanize(t, other time.Time, later, earlier string) string {
 	word := later
 	a, b := other, t
 	if t.Before(other) {
@@ -319,7 +328,8 @@ func humanize(t, other time.Time, later, earlier string) string {
 	}
 	years, months, days, rest := calendarDiff(a, b)
 	weeks := days / 7
-	n, unit := 0, ""
+	var n int
+	var unit string
 	switch {
 	case years > 0:
 		n, unit = years, "year"

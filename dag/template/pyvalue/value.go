@@ -1,20 +1,39 @@
-package jinja
+package pyvalue
 
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
-
-// The values of templates are nil, bool, int, float64, string, *List, Tuple, *Dict, Range, *Func, *Undefined and
-// Objects. Import turns other Go data into them.
 
 // List is a Python list. Templates may append to it.
 type List struct{ Items []any }
 
 // Tuple is a Python tuple.
 type Tuple []any
+
+// NamedTuple is a tuple whose items are attributes too.
+type NamedTuple struct {
+	Fields []string
+	Items  Tuple
+}
+
+// TypeName is that of a tuple.
+func (t *NamedTuple) TypeName() string { return "tuple" }
+
+// AttrNames are the fields.
+func (t *NamedTuple) AttrNames() []string { return t.Fields }
+
+// Attr returns the item of a field.
+func (t *NamedTuple) Attr(_ *State, name string) (any, bool, error) {
+	i := slices.Index(t.Fields, name)
+	if i < 0 {
+		return nil, false, nil
+	}
+	return t.Items[i], true, nil
+}
 
 // Range is what range() returns.
 type Range struct{ Start, Stop, Step int }
@@ -149,6 +168,13 @@ func (d *Dict) Keys() []any {
 	return keys
 }
 
+// Pairs lists the entries in order as tuples of key and value.
+func (d *Dict) Pairs() []any {
+	pairs := make([]any, 0, d.Len())
+	d.Each(func(k, v any) bool { pairs = append(pairs, Tuple{k, v}); return true })
+	return pairs
+}
+
 func (d *Dict) clone() *Dict {
 	c := NewDict(d.Len())
 	d.Each(func(k, v any) bool { return c.Set(k, v) })
@@ -198,7 +224,7 @@ type (
 type Undefined struct {
 	err *Error
 	// lenient is set for the value of an inline if without else: it prints as nothing, as in Jinja.
-	lenient bool
+	Lenient bool
 }
 
 // NewUndefined returns an undefined value with the message of its use.
@@ -207,13 +233,21 @@ func NewUndefined(e *Error) *Undefined {
 	return &Undefined{err: e}
 }
 
-func (u *Undefined) error() *Error {
+// Err is the error of its use.
+func (u *Undefined) Err() *Error {
 	e := *u.err
 	return &e
 }
 
-// typeName is the name of a value's type as Python says it.
-func typeName(v any) string {
+// Locate notes where the value comes from, unless it is known.
+func (u *Undefined) Locate(line, col int) {
+	if u.err.Line == 0 {
+		u.err.Line, u.err.Col = line, col
+	}
+}
+
+// TypeName is the name of a value's type as Python says it.
+func TypeName(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "NoneType"
@@ -243,8 +277,8 @@ func typeName(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// truth is Python's bool().
-func truth(v any) (bool, error) {
+// Truth is Python's bool().
+func Truth(v any) (bool, error) {
 	switch v := v.(type) {
 	case nil:
 		return false, nil
@@ -265,18 +299,18 @@ func truth(v any) (bool, error) {
 	case Range:
 		return v.Len() > 0, nil
 	case *Undefined:
-		if v.lenient {
+		if v.Lenient {
 			return false, nil
 		}
-		return false, v.error()
+		return false, v.Err()
 	case Truther:
 		return v.True(), nil
 	}
 	return true, nil
 }
 
-// length is Python's len(). It reports false for a value without one.
-func length(v any) (int, bool) {
+// Len is Python's len(). It reports false for a value without one.
+func Len(v any) (int, bool) {
 	switch v := v.(type) {
 	case string:
 		return utf8.RuneCountInString(v), true
@@ -290,27 +324,29 @@ func length(v any) (int, bool) {
 		return v.Len(), true
 	case *view:
 		return len(v.items), true
-	case *groupOf:
-		return 2, true
+	case *NamedTuple:
+		return len(v.Items), true
 	}
 	return 0, false
 }
 
-// iterate lists the items of a value.
-func (st *State) iterate(v any) ([]any, error) {
+// Iterate lists the items of a value: those of a list, the keys of a dict, the characters of a string.
+func (st *State) Iterate(v any) ([]any, error) {
 	switch v := v.(type) {
 	case *List:
-		return v.Items, st.items(len(v.Items))
+		return v.Items, st.ReserveItems(len(v.Items))
 	case Tuple:
 		return v, nil
+	case *NamedTuple:
+		return v.Items, nil
 	case *Dict:
-		if err := st.items(v.Len()); err != nil {
+		if err := st.ReserveItems(v.Len()); err != nil {
 			return nil, err
 		}
 		return v.Keys(), nil
 	case string:
 		n := utf8.RuneCountInString(v)
-		if err := st.items(n); err != nil {
+		if err := st.ReserveItems(n); err != nil {
 			return nil, err
 		}
 		items := make([]any, 0, n)
@@ -320,7 +356,7 @@ func (st *State) iterate(v any) ([]any, error) {
 		return items, nil
 	case Range:
 		n := v.Len()
-		if err := st.items(n); err != nil {
+		if err := st.ReserveItems(n); err != nil {
 			return nil, err
 		}
 		items := make([]any, n)
@@ -331,7 +367,16 @@ func (st *State) iterate(v any) ([]any, error) {
 	case Iterator:
 		return v.Items(st)
 	case *Undefined:
-		return nil, v.error()
+		return nil, v.Err()
 	}
-	return nil, errf("a value of type %s cannot be iterated", typeName(v))
+	return nil, Errorf("a value of type %s cannot be iterated", TypeName(v))
+}
+
+// Unpack lists the items of a value, which must be n: a, b = v.
+func (st *State) Unpack(v any, n int) ([]any, error) {
+	items, err := st.Iterate(v)
+	if err == nil && len(items) != n {
+		err = Errorf("%s to unpack into %s", plural(len(items), "value"), plural(n, "name"))
+	}
+	return items, err
 }

@@ -1,51 +1,34 @@
-package jinja
+package pyvalue
 
 import "strings"
 
-func (e *sliceExpr) eval(*State) (any, error) {
-	return nil, errf("a slice is allowed as an index only")
-}
-
-// apply is x[lo:hi:step].
-func (e *sliceExpr) apply(st *State, x any) (any, error) {
-	bound := func(b expr) (int, bool, error) {
-		if b == nil {
-			return 0, false, nil
+// Slice is x[lo:hi:step]; absent parts are nil.
+func (st *State) Slice(x, lo, hi, step any) (any, error) {
+	var bounds [3]int
+	for i, v := range []any{lo, hi, step} {
+		if v == nil {
+			continue
 		}
-		v, err := st.eval(b)
-		if err != nil || v == nil {
-			return 0, false, err
+		var err error
+		if bounds[i], err = Int(v, "a slice index"); err != nil {
+			return nil, err
 		}
-		n, err := Int(v, "a slice index")
-		return n, true, err
 	}
-	lo, hasLo, err := bound(e.lo)
-	if err != nil {
-		return nil, err
+	if step == nil {
+		bounds[2] = 1
 	}
-	hi, hasHi, err := bound(e.hi)
-	if err != nil {
-		return nil, err
+	if bounds[2] == 0 {
+		return nil, Errorf("a slice step must not be zero")
 	}
-	step, hasStep, err := bound(e.step)
-	if err != nil {
-		return nil, err
-	}
-	if !hasStep {
-		step = 1
-	}
-	if step == 0 {
-		return nil, errf("a slice step must not be zero")
-	}
-	n, ok := length(x)
+	n, ok := Len(x)
 	_, dict := x.(*Dict)
 	if !ok || dict {
-		return nil, errf("a value of type %s cannot be sliced", typeName(x))
+		return nil, Errorf("a value of type %s cannot be sliced", TypeName(x))
 	}
-	if err := st.charge(x); err != nil {
+	if err := st.Charge(x); err != nil {
 		return nil, err
 	}
-	r := sliceRange(n, lo, hasLo, hi, hasHi, step)
+	r := sliceRange(n, bounds[0], lo != nil, bounds[1], hi != nil, bounds[2])
 	switch x := x.(type) {
 	case string:
 		runes := []rune(x)
@@ -53,13 +36,13 @@ func (e *sliceExpr) apply(st *State, x any) (any, error) {
 		for i := r.Start; r.Step > 0 && i < r.Stop || r.Step < 0 && i > r.Stop; i += r.Step {
 			b.WriteRune(runes[i])
 		}
-		return b.String(), st.text(n)
+		return b.String(), st.ReserveText(n)
 	case Tuple:
 		return Tuple(pick(x, r)), nil
 	case *List:
-		return &List{pick(x.Items, r)}, st.items(n)
+		return &List{pick(x.Items, r)}, st.ReserveItems(n)
 	}
-	items, err := st.iterate(x)
+	items, err := st.Iterate(x)
 	if err != nil {
 		return nil, err
 	}

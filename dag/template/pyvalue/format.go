@@ -1,4 +1,4 @@
-package jinja
+package pyvalue
 
 import (
 	"math"
@@ -19,19 +19,18 @@ type spec struct {
 	verb      byte // 0 for none
 }
 
-// percent is Python's % formatting.
-func (st *State) percent(format string, arg any) (any, error) {
+// Percent is Python's % formatting: percent(format, arg) is format % arg.
+func (st *State) Percent(format string, arg any) (any, error) {
 	args, tuple := arg.(Tuple)
 	if !tuple {
 		args = Tuple{arg}
 	}
 	d, isDict := arg.(*Dict)
-	var b limitedWriter
-	b.max = st.env.limits.Output
+	b := st.NewWriter()
 	used := 0
 	take := func() (any, error) {
 		if used >= len(args) {
-			return nil, errf("not enough arguments for the format %s", StringRepr(format))
+			return nil, Errorf("not enough arguments for the format %s", StringRepr(format))
 		}
 		used++
 		return args[used-1], nil
@@ -41,7 +40,7 @@ func (st *State) percent(format string, arg any) (any, error) {
 		if j < 0 {
 			j = len(format) - i
 		}
-		if err := b.put(format[i : i+j]); err != nil {
+		if err := b.Put(format[i : i+j]); err != nil {
 			return nil, err
 		}
 		if i += j; i >= len(format) {
@@ -53,7 +52,7 @@ func (st *State) percent(format string, arg any) (any, error) {
 		}
 		text, err := p.directive(st)
 		if err == nil {
-			err = b.put(text)
+			err = b.Put(text)
 		}
 		if err != nil {
 			return nil, err
@@ -61,7 +60,7 @@ func (st *State) percent(format string, arg any) (any, error) {
 		i = p.i
 	}
 	if used < len(args) && !isDict {
-		return nil, errf("not all arguments were used by the format %s", StringRepr(format))
+		return nil, Errorf("not all arguments were used by the format %s", StringRepr(format))
 	}
 	return b.String(), nil
 }
@@ -86,7 +85,7 @@ func (p *percentParser) directive(st *State) (string, error) {
 	if p.peek() == '(' && p.dict != nil {
 		end := strings.IndexByte(p.format[p.i:], ')')
 		if end < 0 {
-			return "", errf("the format %s has an incomplete key", StringRepr(p.format))
+			return "", Errorf("the format %s has an incomplete key", StringRepr(p.format))
 		}
 		k := p.format[p.i+1 : p.i+end]
 		key, p.i = &k, p.i+end+1
@@ -99,7 +98,7 @@ func (p *percentParser) directive(st *State) (string, error) {
 		p.i++
 	}
 	if s.verb = p.peek(); s.verb == 0 {
-		return "", errf("the format %s is incomplete", StringRepr(p.format))
+		return "", Errorf("the format %s is incomplete", StringRepr(p.format))
 	}
 	p.i++
 	if s.verb == '%' {
@@ -109,7 +108,7 @@ func (p *percentParser) directive(st *State) (string, error) {
 	if key != nil {
 		var ok bool
 		if v, ok = p.dict.Get(*key); !ok {
-			return "", st.missing(p.dict, *key).error()
+			return "", st.UndefinedAttr(p.dict, *key).Err()
 		}
 	} else if v, err = p.take(); err != nil {
 		return "", err
@@ -170,14 +169,14 @@ func (p *percentParser) number() (int, error) {
 	}
 	n, err := strconv.Atoi(p.format[start:p.i])
 	if err != nil {
-		return 0, errf("the width in the format %s is too large", StringRepr(p.format))
+		return 0, Errorf("the width in the format %s is too large", StringRepr(p.format))
 	}
 	return n, nil
 }
 
 func (st *State) percentValue(v any, s spec) (string, error) {
 	if u, ok := v.(*Undefined); ok {
-		return "", u.error()
+		return "", u.Err()
 	}
 	switch s.verb {
 	case 's', 'r', 'a', 'c':
@@ -187,9 +186,9 @@ func (st *State) percentValue(v any, s spec) (string, error) {
 		}
 		return st.padText(text, s)
 	case 'd', 'i', 'u':
-		i, f, isInt, ok := number(v)
+		i, f, isInt, ok := Number(v)
 		if !ok {
-			return "", errf("%%%c needs a number, not %s", s.verb, typeName(v))
+			return "", Errorf("%%%c needs a number, not %s", s.verb, TypeName(v))
 		}
 		if !isInt {
 			i = int(f)
@@ -197,9 +196,9 @@ func (st *State) percentValue(v any, s spec) (string, error) {
 		s.verb = 'd'
 		return st.formatInt(i, s)
 	case 'x', 'X', 'o':
-		i, _, isInt, ok := number(v)
+		i, _, isInt, ok := Number(v)
 		if !ok || !isInt {
-			return "", errf("%%%c needs a whole number, not %s", s.verb, typeName(v))
+			return "", Errorf("%%%c needs a whole number, not %s", s.verb, TypeName(v))
 		}
 		return st.formatInt(i, s)
 	case 'e', 'E', 'f', 'F', 'g', 'G':
@@ -209,24 +208,24 @@ func (st *State) percentValue(v any, s spec) (string, error) {
 		}
 		return st.formatFloat(f, s)
 	}
-	return "", errf("unknown format character %q", string(s.verb))
+	return "", Errorf("unknown format character %q", string(s.verb))
 }
 
 func (st *State) percentText(v any, verb byte) (string, error) {
 	switch verb {
 	case 's':
-		return st.str(v)
+		return st.Str(v)
 	case 'c':
 		if n, ok := v.(int); ok {
 			return string(rune(n)), nil
 		}
 		s, err := Text(v, "the value of %c")
 		if err == nil && utf8.RuneCountInString(s) != 1 {
-			err = errf("%%c needs one character")
+			err = Errorf("%%c needs one character")
 		}
 		return s, err
 	}
-	return st.reprOf(v)
+	return st.Repr(v)
 }
 
 // padText applies precision and width to a text.
@@ -237,13 +236,18 @@ func (st *State) padText(text string, s spec) (string, error) {
 	return st.pad("", text, s)
 }
 
+// Center is str.center with blanks.
+func (st *State) Center(s string, width int) (string, error) {
+	return st.pad("", s, spec{fill: ' ', align: 'c', width: width})
+}
+
 // pad fills up to the width. sign is what stands in front of the digits.
 func (st *State) pad(sign, text string, s spec) (string, error) {
 	missing := s.width - utf8.RuneCountInString(sign) - utf8.RuneCountInString(text)
 	if missing <= 0 {
 		return sign + text, nil
 	}
-	if err := st.text(missing*utf8.RuneLen(s.fill) + len(text)); err != nil {
+	if err := st.ReserveText(missing*utf8.RuneLen(s.fill) + len(text)); err != nil {
 		return "", err
 	}
 	fill := func(n int) string { return strings.Repeat(string(s.fill), n) }
@@ -296,7 +300,7 @@ func (st *State) formatInt(n int, s spec) (string, error) {
 		digits = strings.ToUpper(digits)
 	}
 	if s.precision > len(digits) {
-		if err := st.text(s.precision); err != nil {
+		if err := st.ReserveText(s.precision); err != nil {
 			return "", err
 		}
 		digits = strings.Repeat("0", s.precision-len(digits)) + digits
@@ -340,7 +344,7 @@ func (st *State) formatFloat(f float64, s spec) (string, error) {
 		precision = 6
 	}
 	if precision > maxPrecision {
-		return "", errf("a precision of %d is too large", precision)
+		return "", Errorf("a precision of %d is too large", precision)
 	}
 	negative := math.Signbit(f) && !math.IsNaN(f)
 	f = math.Abs(f)

@@ -1,4 +1,4 @@
-package jinja
+package pyvalue
 
 import (
 	"fmt"
@@ -7,59 +7,57 @@ import (
 	"strings"
 )
 
-// str is Python's str().
-func (st *State) str(v any) (string, error) {
+// Str is Python's str().
+func (st *State) Str(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
 		return v, nil
 	case int:
 		return strconv.Itoa(v), nil
 	case *Undefined:
-		if v.lenient {
+		if v.Lenient {
 			return "", nil
 		}
-		return "", v.error()
+		return "", v.Err()
 	case Stringer:
 		return v.Str(), nil
 	}
-	var b limitedWriter
-	b.max = st.env.limits.Output
-	if err := st.repr(&b, v, 0); err != nil {
+	b := st.NewWriter()
+	if err := st.writeRepr(b, v, 0); err != nil {
 		return "", err
 	}
 	return b.String(), nil
 }
 
-// reprOf is Python's repr() of a value.
-func (st *State) reprOf(v any) (string, error) {
-	var b limitedWriter
-	b.max = st.env.limits.Output
-	err := st.repr(&b, v, 0)
+// Repr is Python's repr() of a value.
+func (st *State) Repr(v any) (string, error) {
+	b := st.NewWriter()
+	err := st.writeRepr(b, v, 0)
 	return b.String(), err
 }
 
 // repr writes Python's repr().
-func (st *State) repr(b *limitedWriter, v any, depth int) error {
+func (st *State) writeRepr(b *Writer, v any, depth int) error {
 	if depth > maxDepth {
-		return errf("a value nests too deeply to be printed")
+		return Errorf("a value nests too deeply to be printed")
 	}
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return err
 	}
 	switch v := v.(type) {
 	case nil:
-		return b.put("None")
+		return b.Put("None")
 	case bool:
 		if v {
-			return b.put("True")
+			return b.Put("True")
 		}
-		return b.put("False")
+		return b.Put("False")
 	case int:
-		return b.put(strconv.Itoa(v))
+		return b.Put(strconv.Itoa(v))
 	case float64:
-		return b.put(FloatRepr(v))
+		return b.Put(FloatRepr(v))
 	case string:
-		return b.put(StringRepr(v))
+		return b.Put(StringRepr(v))
 	case *List:
 		return st.reprSeq(b, v.Items, "[", "]", depth)
 	case Tuple:
@@ -74,64 +72,64 @@ func (st *State) repr(b *limitedWriter, v any, depth int) error {
 		if v.Step != 1 {
 			s = fmt.Sprintf("range(%d, %d, %d)", v.Start, v.Stop, v.Step)
 		}
-		return b.put(s)
+		return b.Put(s)
 	case *view:
-		if err := b.put(v.name); err != nil {
+		if err := b.Put(v.name); err != nil {
 			return err
 		}
 		return st.reprSeq(b, v.items, "([", "])", depth)
-	case *groupOf:
-		return st.reprSeq(b, []any{v.grouper, v.list}, "(", ")", depth)
+	case *NamedTuple:
+		return st.writeRepr(b, v.Items, depth)
 	case *Undefined:
-		return v.error()
+		return v.Err()
 	case Representer:
-		return b.put(v.Repr())
+		return b.Put(v.Repr())
 	case Stringer:
-		return b.put(v.Str())
+		return b.Put(v.Str())
 	}
-	return b.put("<" + typeName(v) + ">")
+	return b.Put("<" + TypeName(v) + ">")
 }
 
-func (st *State) reprSeq(b *limitedWriter, items []any, open, closing string, depth int) error {
-	if err := b.put(open); err != nil {
+func (st *State) reprSeq(b *Writer, items []any, open, closing string, depth int) error {
+	if err := b.Put(open); err != nil {
 		return err
 	}
 	for i, item := range items {
 		if i > 0 {
-			if err := b.put(", "); err != nil {
+			if err := b.Put(", "); err != nil {
 				return err
 			}
 		}
-		if err := st.repr(b, item, depth+1); err != nil {
+		if err := st.writeRepr(b, item, depth+1); err != nil {
 			return err
 		}
 	}
-	return b.put(closing)
+	return b.Put(closing)
 }
 
-func (st *State) reprDict(b *limitedWriter, d *Dict, depth int) error {
-	err := b.put("{")
+func (st *State) reprDict(b *Writer, d *Dict, depth int) error {
+	err := b.Put("{")
 	first := true
 	d.Each(func(k, v any) bool {
 		if !first {
-			err = b.put(", ")
+			err = b.Put(", ")
 		}
 		first = false
 		if err == nil {
-			err = st.repr(b, k, depth+1)
+			err = st.writeRepr(b, k, depth+1)
 		}
 		if err == nil {
-			err = b.put(": ")
+			err = b.Put(": ")
 		}
 		if err == nil {
-			err = st.repr(b, v, depth+1)
+			err = st.writeRepr(b, v, depth+1)
 		}
 		return err == nil
 	})
 	if err != nil {
 		return err
 	}
-	return b.put("}")
+	return b.Put("}")
 }
 
 // FloatRepr prints a float as Python's repr does.

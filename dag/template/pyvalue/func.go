@@ -1,8 +1,7 @@
-package jinja
+package pyvalue
 
 import (
 	"strconv"
-	"strings"
 
 	"gust/internal/param"
 )
@@ -47,18 +46,23 @@ func NewFunc(name string, do func(st *State, a []any) (any, error), params ...Pa
 	return &Func{Name: name, Params: params, Do: func(st *State, a Args) (any, error) { return do(st, a.Values) }}
 }
 
-// call binds arguments to parameters as Python does and calls the function.
-func (f *Func) call(st *State, args []any, names []string, values []any) (any, error) {
+// Constant is a function without parameters that returns v, such as a method whose result is known.
+func Constant(name string, v any) *Func {
+	return NewFunc(name, func(*State, []any) (any, error) { return v, nil })
+}
+
+// Call binds arguments to parameters as Python does and calls the function.
+func (f *Func) Call(st *State, args []any, names []string, values []any) (any, error) {
 	if !f.TakesUndefined {
 		for _, list := range [][]any{args, values} {
 			for _, v := range list {
 				if u, ok := v.(*Undefined); ok {
-					return nil, u.error()
+					return nil, u.Err()
 				}
 			}
 		}
 	}
-	if err := st.charge(args...); err != nil {
+	if err := st.Charge(args...); err != nil {
 		return nil, err
 	}
 	a, err := f.bind(args, names, values)
@@ -68,18 +72,18 @@ func (f *Func) call(st *State, args []any, names []string, values []any) (any, e
 	return f.Do(st, a)
 }
 
-// unset marks a parameter without an argument.
-type unset struct{}
+// Unset is what a parameter without an argument gets when its default is Unset{}, where None has a meaning of its own.
+type Unset struct{}
 
 func (f *Func) bind(args []any, names []string, values []any) (a Args, err error) {
 	a.Values = make([]any, len(f.Params))
 	n := copy(a.Values, args)
 	for i := n; i < len(a.Values); i++ {
-		a.Values[i] = unset{}
+		a.Values[i] = Unset{}
 	}
 	if len(args) > n {
 		if !f.TakesRest {
-			return a, errf("%s() takes %s, got %d", f.Name, plural(len(f.Params), "argument"), len(args))
+			return a, Errorf("%s() takes %s, got %d", f.Name, plural(len(f.Params), "argument"), len(args))
 		}
 		a.Rest = args[n:]
 	}
@@ -92,9 +96,9 @@ func (f *Func) bind(args []any, names []string, values []any) (a Args, err error
 		}
 	}
 	for i, p := range f.Params {
-		if _, missing := a.Values[i].(unset); missing {
+		if _, missing := a.Values[i].(Unset); missing {
 			if p.Required {
-				return a, errf("%s() needs the argument %q", f.Name, p.Name)
+				return a, Errorf("%s() needs the argument %q", f.Name, p.Name)
 			}
 			a.Values[i] = p.Default
 		}
@@ -107,8 +111,8 @@ func (f *Func) bindNamed(a *Args, name string, v any) error {
 		if p.Name != name {
 			continue
 		}
-		if _, free := a.Values[i].(unset); !free {
-			return errf("%s() got the argument %q twice", f.Name, name)
+		if _, free := a.Values[i].(Unset); !free {
+			return Errorf("%s() got the argument %q twice", f.Name, name)
 		}
 		a.Values[i] = v
 		return nil
@@ -118,7 +122,7 @@ func (f *Func) bindNamed(a *Args, name string, v any) error {
 		for _, p := range f.Params {
 			known = append(known, p.Name)
 		}
-		e := errf("%s() has no argument %q", f.Name, name)
+		e := Errorf("%s() has no argument %q", f.Name, name)
 		e.Nearest, e.Available = param.Nearest(name, known), known
 		return e
 	}
@@ -142,7 +146,7 @@ func plural(n int, noun string) string {
 func Text(v any, what string) (string, error) {
 	s, ok := v.(string)
 	if !ok {
-		return "", errf("%s must be a string, not %s", what, typeName(v))
+		return "", Errorf("%s must be a string, not %s", what, TypeName(v))
 	}
 	return s, nil
 }
@@ -158,7 +162,7 @@ func Int(v any, what string) (int, error) {
 		}
 		return 0, nil
 	}
-	return 0, errf("%s must be a whole number, not %s", what, typeName(v))
+	return 0, Errorf("%s must be a whole number, not %s", what, TypeName(v))
 }
 
 // Float returns a number argument.
@@ -168,20 +172,10 @@ func Float(v any, what string) (float64, error) {
 	}
 	n, err := Int(v, what)
 	if err != nil {
-		return 0, errf("%s must be a number, not %s", what, typeName(v))
+		return 0, Errorf("%s must be a number, not %s", what, TypeName(v))
 	}
 	return float64(n), nil
 }
 
-// Errorf returns an error of a function called by a template. Its position is filled in.
-func Errorf(format string, args ...any) error { return errf(format, args...) }
-
-// Missing returns an error for a name that does not exist among known ones.
-func Missing(what, name string, known []string) *Error {
-	e := errf("%s %q", strings.TrimSpace("no "+what), name)
-	e.Nearest = param.Nearest(name, known)
-	if len(known) <= 30 {
-		e.Available = known
-	}
-	return e
-}
+// Callable is an Object that can be called (macros.datetime).
+type Callable interface{ Func() *Func }

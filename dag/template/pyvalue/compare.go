@@ -1,25 +1,25 @@
-package jinja
+package pyvalue
 
 import (
 	"math"
 	"strings"
 )
 
-// compare is a comparison operator.
-func (st *State) compare(op string, l, r any) (bool, error) {
+// Compare is a comparison operator: == != < <= > >= in or not in.
+func (st *State) Compare(op string, l, r any) (bool, error) {
 	for _, v := range []any{l, r} {
 		if u, ok := v.(*Undefined); ok {
-			return false, u.error()
+			return false, u.Err()
 		}
 	}
-	if err := st.charge(l, r); err != nil {
+	if err := st.Charge(l, r); err != nil {
 		return false, err
 	}
 	switch op {
 	case "==":
-		return st.equal(l, r)
+		return st.Equal(l, r)
 	case "!=":
-		eq, err := st.equal(l, r)
+		eq, err := st.Equal(l, r)
 		return !eq, err
 	case "in":
 		return st.contains(r, l)
@@ -27,7 +27,7 @@ func (st *State) compare(op string, l, r any) (bool, error) {
 		in, err := st.contains(r, l)
 		return !in, err
 	}
-	c, ok, err := st.order(l, r, 0)
+	c, ok, err := st.compareOrder(l, r, 0)
 	if err != nil {
 		return false, err
 	}
@@ -35,7 +35,7 @@ func (st *State) compare(op string, l, r any) (bool, error) {
 		if isNaN(l) || isNaN(r) {
 			return false, nil
 		}
-		return false, errf("%s is not supported between %s and %s", op, typeName(l), typeName(r))
+		return false, Errorf("%s is not supported between %s and %s", op, TypeName(l), TypeName(r))
 	}
 	switch op {
 	case "<":
@@ -50,18 +50,18 @@ func (st *State) compare(op string, l, r any) (bool, error) {
 
 func isNaN(v any) bool { f, ok := v.(float64); return ok && math.IsNaN(f) }
 
-// equal is Python's ==.
-func (st *State) equal(l, r any) (bool, error) { return st.equalDepth(l, r, 0) }
+// Equal is Python's ==.
+func (st *State) Equal(l, r any) (bool, error) { return st.equalDepth(l, r, 0) }
 
 func (st *State) equalDepth(l, r any, depth int) (bool, error) {
-	if err := st.step(); err != nil {
+	if err := st.Step(); err != nil {
 		return false, err
 	}
 	if depth > maxDepth {
-		return false, errf("a value nests too deeply to be compared")
+		return false, Errorf("a value nests too deeply to be compared")
 	}
-	if a, af, aInt, ok := number(l); ok {
-		b, bf, bInt, ok := number(r)
+	if a, af, aInt, ok := Number(l); ok {
+		b, bf, bInt, ok := Number(r)
 		if aInt && bInt {
 			return ok && a == b, nil
 		}
@@ -72,7 +72,7 @@ func (st *State) equalDepth(l, r any, depth int) (bool, error) {
 		return r == nil, nil
 	case string:
 		s, ok := r.(string)
-		return ok && s == l, st.charge(l)
+		return ok && s == l, st.Charge(l)
 	case *List:
 		o, ok := r.(*List)
 		if !ok {
@@ -143,16 +143,16 @@ func (st *State) equalDicts(l *Dict, r any, depth int) (bool, error) {
 	return equal && err == nil, err
 }
 
-// order compares two values. It reports false where Python raises a TypeError.
-func (st *State) order(l, r any, depth int) (int, bool, error) {
-	if err := st.step(); err != nil {
+// compareOrder compares two values. It reports false where Python raises a TypeError.
+func (st *State) compareOrder(l, r any, depth int) (int, bool, error) {
+	if err := st.Step(); err != nil {
 		return 0, false, err
 	}
 	if depth > maxDepth {
-		return 0, false, errf("a value nests too deeply to be compared")
+		return 0, false, Errorf("a value nests too deeply to be compared")
 	}
-	if a, af, aInt, ok := number(l); ok {
-		b, bf, bInt, ok := number(r)
+	if a, af, aInt, ok := Number(l); ok {
+		b, bf, bInt, ok := Number(r)
 		switch {
 		case !ok || math.IsNaN(af) || math.IsNaN(bf):
 			return 0, false, nil
@@ -198,7 +198,7 @@ func (st *State) orderItems(a, b []any, depth int) (int, bool, error) {
 			return 0, false, err
 		}
 		if !eq {
-			return st.order(a[i], b[i], depth+1)
+			return st.compareOrder(a[i], b[i], depth+1)
 		}
 	}
 	return compareOrdered(len(a), len(b)), true, nil
@@ -210,12 +210,12 @@ func (st *State) contains(container, item any) (bool, error) {
 	case string:
 		s, ok := item.(string)
 		if !ok {
-			return false, errf("\"in\" of a string needs a string on the left, not %s", typeName(item))
+			return false, Errorf("\"in\" of a string needs a string on the left, not %s", TypeName(item))
 		}
 		return strings.Contains(c, s), nil
 	case *Dict:
 		if _, ok := hashable(item); !ok {
-			return false, errf("a value of type %s cannot be a key", typeName(item))
+			return false, Errorf("a value of type %s cannot be a key", TypeName(item))
 		}
 		_, ok := c.Get(item)
 		return ok, nil
@@ -227,12 +227,12 @@ func (st *State) contains(container, item any) (bool, error) {
 		_, ok, err := c.Item(st, item)
 		return ok, err
 	}
-	items, err := st.iterate(container)
+	items, err := st.Iterate(container)
 	if err != nil {
 		return false, err
 	}
 	for _, i := range items {
-		if eq, err := st.equal(i, item); err != nil || eq {
+		if eq, err := st.Equal(i, item); err != nil || eq {
 			return eq, err
 		}
 	}
