@@ -49,7 +49,7 @@ func (b *bench) compareBash(ctx context.Context, parallelism int) (engine, plain
 		return 0, 0, withStop(ctx, e, err)
 	}
 	var engineRates, plainRates []float64
-	for range b.profile.repeats {
+	for range b.profile.pairs {
 		took, err := forkAndExec(ctx, n, parallelism)
 		if err != nil {
 			return 0, 0, withStop(ctx, e, err)

@@ -20,7 +20,8 @@ type measurement struct {
 
 // measurements are in the order in which they run: what loads the machine least comes last, when it has calmed down.
 var measurements = []measurement{
-	{"throughput", "no-op tasks through the whole engine; limit: the same rows in the same batches, straight into SQLite", (*bench).throughput},
+	{"throughput", "no-op tasks through the whole engine; limit: the same rows in the same batches, straight into SQLite",
+		(*bench).throughput},
 	{"cost", "cost of a task by size of its run", (*bench).cost},
 	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
 	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
@@ -39,8 +40,9 @@ func names() []string {
 // profile says how long to measure.
 type profile struct {
 	name string
-	// repeats is how often a figure is measured; the median counts.
-	repeats int
+	// repeats is how often a figure is measured; the median counts. pairs is the same where a limit is measured in turns
+	// and the two must be put to the test alike.
+	repeats, pairs int
 	// chain is how many hand-overs the latency is taken from, each time.
 	chain int
 	// processes is how many bash processes are started, each time.
@@ -50,8 +52,8 @@ type profile struct {
 }
 
 var profiles = map[string]profile{
-	"quick": {name: "quick", repeats: 1, chain: 500, processes: 400, idle: 5 * time.Second},
-	"full":  {name: "full", repeats: 3, chain: 1000, processes: 1000, idle: 30 * time.Second},
+	"quick": {name: "quick", repeats: 1, pairs: 3, chain: 500, processes: 300, idle: 4 * time.Second},
+	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, idle: 30 * time.Second},
 }
 
 // bench is what the measurements share.
@@ -84,7 +86,8 @@ func newBench(s settings, log io.Writer) (*bench, error) {
 	return &bench{profile: p, dir: dir, tools: s.tools, gust: s.gust, log: log}, nil
 }
 
-// realDisk is the folder to work in: durability costs nothing in memory, so a temporary folder in memory is passed over.
+// realDisk is the folder to work in: durability costs nothing in memory, so a temporary folder in memory is passed
+// over.
 func realDisk(wanted string) (string, error) {
 	if wanted != "" {
 		return wanted, os.MkdirAll(wanted, 0o755)
@@ -114,11 +117,11 @@ func (b *bench) measure(ctx context.Context, m measurement) ([]result, error) {
 
 // folder makes a new empty folder, where new files are quick.
 //
-// Every attempt creates a folder and a file for its log. Where files were deleted in the last five minutes, by the bench
-// before this one or by anybody else, ext4 takes up to thirty times longer for that, because it passes over each of
-// their inodes; that would measure the past. So a few places are tried (see spread) and the quickest is taken.
+// Every attempt creates a folder and a file for its log. Where files were deleted in the last five minutes, by the
+// bench before this one or by anybody else, ext4 takes up to thirty times longer for that, because it passes over each
+// of their inodes; that would measure the past. So a few places are tried (see spread) and the quickest is taken.
 func (b *bench) folder(name string) (string, error) {
-	const places = 6
+	const places = 4
 	var best string
 	var least time.Duration
 	for range places {
@@ -140,7 +143,7 @@ func (b *bench) folder(name string) (string, error) {
 
 // probeNewFile is the mean time to create a folder with a small file in it.
 func probeNewFile(dir string) (time.Duration, error) {
-	const times = 50
+	const times = 30
 	content := make([]byte, 500)
 	start := time.Now()
 	for i := range times {

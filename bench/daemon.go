@@ -47,8 +47,8 @@ const (
 	stopWithin  = 20 * time.Second
 )
 
-// startDaemon starts the daemon of a home folder on a folder of pipelines, with the default settings, and waits until it
-// is ready.
+// startDaemon starts the daemon of a home folder on a folder of pipelines, with the default settings, and waits until
+// it is ready.
 func startDaemon(ctx context.Context, binary, home, pipelines string) (*daemon, error) {
 	d := &daemon{home: home, output: newTail(readyLine), ended: make(chan struct{})}
 	d.cmd = exec.Command(binary, "scheduler") //nolint:noctx // it is stopped in order, see stop
@@ -72,7 +72,8 @@ func startDaemon(ctx context.Context, binary, home, pipelines string) (*daemon, 
 	case <-d.ended:
 		return nil, fmt.Errorf("gust scheduler ended before it was ready: %w\n%s", d.err, d.output)
 	case <-timeout.C:
-		return nil, errors.Join(fmt.Errorf("gust scheduler did not say %q within %s\n%s", readyLine, readyWithin, d.output), d.stop())
+		err := fmt.Errorf("gust scheduler did not say %q within %s\n%s", readyLine, readyWithin, d.output)
+		return nil, errors.Join(err, d.stop())
 	case <-ctx.Done():
 		return nil, errors.Join(context.Cause(ctx), d.stop())
 	}

@@ -52,7 +52,8 @@ func (b *bench) latency(ctx context.Context) ([]result, error) {
 
 func latencyAt(handOvers, fsyncs []time.Duration, q float64, name string) result {
 	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
-	return result{Name: name, Value: ms(quantile(handOvers, q)), Unit: "ms"}.beyond(ms(quantile(fsyncs, q)), name+" of fsync")
+	r := result{Name: name, Value: ms(quantile(handOvers, q)), Unit: "ms"}
+	return r.beyond(ms(quantile(fsyncs, q)), name+" of fsync")
 }
 
 // probeFsync overwrites pages of a file and makes each durable, as a commit in the steady state does with the log.

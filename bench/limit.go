@@ -32,8 +32,8 @@ const (
 		data_interval_end, queued_at, start_date, end_date, conf, triggered_by, dag_hash, reason)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	runUpdate = `UPDATE dag_run SET state = ?, run_type = ?, logical_date = ?, run_after = ?, data_interval_start = ?,
-		data_interval_end = ?, queued_at = ?, start_date = ?, end_date = ?, conf = ?, triggered_by = ?, dag_hash = ?, reason = ?
-		WHERE dag_id = ? AND run_id = ? AND state IS NOT DISTINCT FROM ?`
+		data_interval_end = ?, queued_at = ?, start_date = ?, end_date = ?, conf = ?, triggered_by = ?, dag_hash = ?,
+		reason = ? WHERE dag_id = ? AND run_id = ? AND state IS NOT DISTINCT FROM ?`
 	taskInsert = `INSERT INTO task_instance (dag_id, run_id, task_id, map_index, state, try_number, max_tries, operator,
 		pool, pool_slots, priority_weight, queued_dttm, start_date, end_date, first_start_date, not_before, error)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
@@ -57,7 +57,8 @@ func openLimit(ctx context.Context, dir string) (*limit, error) {
 	if err := schema.Close(); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=temp_store(MEMORY)")
+	const settings = "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=temp_store(MEMORY)"
+	db, err := sql.Open("sqlite", "file:"+path+settings)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,8 @@ func (l *limit) commit(ctx context.Context, conn driver.ConnPrepareContext, c *s
 	}
 	for i := range c.XComs {
 		x := &c.XComs[i]
-		err := exec(xcomInsert, 1, x.DagID, x.RunID, x.TaskID, int64(x.MapIndex), x.Name, int64(x.Try), string(x.Value), micros(x.At))
+		err := exec(xcomInsert, 1, x.DagID, x.RunID, x.TaskID, int64(x.MapIndex), x.Name, int64(x.Try), string(x.Value),
+			micros(x.At))
 		if err != nil {
 			return err
 		}
@@ -127,14 +129,15 @@ func (l *limit) commit(ctx context.Context, conn driver.ConnPrepareContext, c *s
 
 func writeRun(exec func(string, int64, ...driver.Value) error, c *store.RunChange) error {
 	r := &c.Run
-	if c.New {
-		return exec(runInsert, 1, r.DagID, r.RunID, string(r.State), string(r.Type), micros(r.LogicalDate), micros(r.RunAfter),
-			micros(r.IntervalStart), micros(r.IntervalEnd), micros(r.QueuedAt), micros(r.StartDate), micros(r.EndDate), nil,
-			string(r.TriggeredBy), r.DagVersion, r.Reason)
+	values := []driver.Value{
+		string(r.State), string(r.Type), micros(r.LogicalDate), micros(r.RunAfter), micros(r.IntervalStart),
+		micros(r.IntervalEnd), micros(r.QueuedAt), micros(r.StartDate), micros(r.EndDate), nil, string(r.TriggeredBy),
+		r.DagVersion, r.Reason,
 	}
-	return exec(runUpdate, 1, string(r.State), string(r.Type), micros(r.LogicalDate), micros(r.RunAfter),
-		micros(r.IntervalStart), micros(r.IntervalEnd), micros(r.QueuedAt), micros(r.StartDate), micros(r.EndDate), nil,
-		string(r.TriggeredBy), r.DagVersion, r.Reason, r.DagID, r.RunID, string(c.From))
+	if c.New {
+		return exec(runInsert, 1, append([]driver.Value{r.DagID, r.RunID}, values...)...)
+	}
+	return exec(runUpdate, 1, append(values, r.DagID, r.RunID, string(c.From))...)
 }
 
 func writeTask(exec func(string, int64, ...driver.Value) error, c *store.TaskChange) error {
@@ -144,13 +147,15 @@ func writeTask(exec func(string, int64, ...driver.Value) error, c *store.TaskCha
 			int64(t.MaxTries), t.Operator, t.Pool, int64(t.PoolSlots), int64(t.Priority), micros(t.QueuedAt),
 			micros(t.StartDate), micros(t.EndDate), micros(t.FirstStart), micros(t.NotBefore), t.Error)
 	}
-	return exec(taskUpdate, 1, state(t.State), int64(t.TryNumber), int64(t.MaxTries), t.Operator, t.Pool, int64(t.PoolSlots),
-		int64(t.Priority), micros(t.QueuedAt), micros(t.StartDate), micros(t.EndDate), micros(t.FirstStart),
+	return exec(taskUpdate, 1, state(t.State), int64(t.TryNumber), int64(t.MaxTries), t.Operator, t.Pool,
+		int64(t.PoolSlots), int64(t.Priority), micros(t.QueuedAt), micros(t.StartDate), micros(t.EndDate), micros(t.FirstStart),
 		micros(t.NotBefore), t.Error, t.DagID, t.RunID, t.TaskID, int64(t.MapIndex), state(c.From), int64(c.FromTry))
 }
 
 // exec runs a statement, prepared once. It must change so many rows, unless that is negative.
-func (l *limit) exec(ctx context.Context, conn driver.ConnPrepareContext, query string, rows int64, values []driver.Value) error {
+func (l *limit) exec(
+	ctx context.Context, conn driver.ConnPrepareContext, query string, rows int64, values []driver.Value,
+) error {
 	st, ok := l.statements[query]
 	if !ok {
 		prepared, err := conn.PrepareContext(ctx, query)

@@ -47,8 +47,12 @@ func describeMachine(dir string) machine {
 }
 
 func (m machine) String() string {
-	text := fmt.Sprintf("%s, %d cores, %.0f GB, %s, %s (a new file: %.0f µs), %s, %s",
-		m.CPU, m.Cores, m.MemoryGB, m.Kernel, m.FileSystem, m.NewFile, m.Go, m.At.Format(time.DateTime))
+	disk := m.FileSystem
+	if m.NewFile > 0 {
+		disk += fmt.Sprintf(" (a new file: %.0f µs)", m.NewFile)
+	}
+	text := fmt.Sprintf("%s, %d cores, %.0f GB, %s, %s, %s, %s",
+		m.CPU, m.Cores, m.MemoryGB, m.Kernel, disk, m.Go, m.At.Format(time.DateTime))
 	if m.LoadBefore != "" {
 		text += fmt.Sprintf("\nload average %s before, %s after", m.LoadBefore, m.LoadAfter)
 	}

@@ -1,8 +1,8 @@
 // Command bench measures Gust on this machine and sets every figure against what it can be held to: the limit of the
 // machine (bare SQLite, fsync, fork and exec), a peer (Dagu), or a promise of the design.
 //
-//	go run ./bench                     everything, each figure the median of three
-//	go run ./bench -profile quick      everything once, in less than a minute
+//	go run ./bench                     everything, each figure the median of three or more
+//	go run ./bench -profile quick      everything, in less than a minute
 //	go run ./bench -only latency,bash  some measurements
 //	go run ./bench -json               the same as JSON
 //
@@ -62,14 +62,14 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&s.profile, "profile", "full", "quick: each figure once; full: the median of three, longer loads")
+	flags.StringVar(&s.profile, "profile", "full", "quick: most figures once; full: medians, longer loads")
 	flags.StringVar(&s.only, "only", "", "measure only these, comma separated: "+strings.Join(names(), ", "))
-	flags.StringVar(&s.dir, "dir", "", "where databases and logs go for the time of the run; a real disk (default: the temporary folder)")
-	flags.StringVar(&s.gust, "gust", "", "the gust binary for the peer and footprint measurements (default: ./cmd/gust is built)")
-	flags.StringVar(&s.tools, "tools", os.Getenv("GUST_TEST_TOOLS"), "the folder that scripts/bench-tools.sh has fetched the peer into")
+	flags.StringVar(&s.dir, "dir", "", "where databases and logs go meanwhile; a real disk (default: the temporary folder)")
+	flags.StringVar(&s.gust, "gust", "", "the gust binary to measure (default: ./cmd/gust is built)")
+	flags.StringVar(&s.tools, "tools", os.Getenv("GUST_TEST_TOOLS"), "where scripts/bench-tools.sh has put the peer")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
-	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile of this process to a file; choose a measurement with -only")
-	flags.StringVar(&s.memProfile, "memprofile", "", "write a profile of its allocations to a file")
+	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile of this process; choose what with -only")
+	flags.StringVar(&s.memProfile, "memprofile", "", "write a profile of its allocations")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return s, err
@@ -135,7 +135,8 @@ func choose(only string) ([]measurement, error) {
 			return nil, fmt.Errorf("-only: there is no measurement %q; expected some of %s", name, strings.Join(names(), ", "))
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(measurements), func(m measurement) bool { return !slices.Contains(wanted, m.name) }), nil
+	unwanted := func(m measurement) bool { return !slices.Contains(wanted, m.name) }
+	return slices.DeleteFunc(slices.Clone(measurements), unwanted), nil
 }
 
 func profileCPU(path string) (stop func() error, err error) {

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"sync"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -50,10 +49,22 @@ func processorTime(pid int) (time.Duration, error) {
 	return sum, nil
 }
 
+// children lists the processes that a process has started and that have not ended.
+func children(pid int) []int {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is well-formed
+	var pids []int
+	for _, file := range files {
+		for _, text := range strings.Fields(firstLine(file)) {
+			if pid, err := strconv.Atoi(text); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
 // sampler watches the memory of a changing set of processes and keeps the highest sum.
 type sampler struct {
-	mu   sync.Mutex
-	pids map[int]bool
 	peak float64
 	stop context.CancelFunc
 	done chan struct{}
@@ -62,46 +73,22 @@ type sampler struct {
 // sampleEvery is a compromise: a look costs a tenth of a millisecond for each process.
 const sampleEvery = 20 * time.Millisecond
 
-func startSampler(pids ...int) *sampler {
+func startSampler(pids func() []int) *sampler {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &sampler{pids: map[int]bool{}, stop: cancel, done: make(chan struct{})}
-	for _, pid := range pids {
-		s.pids[pid] = true
-	}
+	s := &sampler{stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
 		for pause(ctx, sampleEvery) == nil {
-			s.sample()
+			sum := 0.0
+			for _, pid := range pids() {
+				if mb, err := sharedMB(pid); err == nil { // otherwise it has just ended
+					sum += mb
+				}
+			}
+			s.peak = max(s.peak, sum)
 		}
 	}()
 	return s
-}
-
-func (s *sampler) sample() {
-	s.mu.Lock()
-	pids := slices.Collect(maps.Keys(s.pids))
-	s.mu.Unlock()
-	sum := 0.0
-	for _, pid := range pids {
-		if mb, err := sharedMB(pid); err == nil { // otherwise it has just ended
-			sum += mb
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.peak = max(s.peak, sum)
-}
-
-func (s *sampler) add(pid int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pids[pid] = true
-}
-
-func (s *sampler) remove(pid int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.pids, pid)
 }
 
 // end stops watching and returns the highest sum, in MB.

@@ -104,29 +104,33 @@ func (r *report) writeJSON(w io.Writer) error {
 }
 
 func (r *report) writeTable(w io.Writer) error {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s\nprofile %s\n", r.Machine, r.Profile)
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "\nmeasurement\tvalue\tlimit or peer\tratio\taim\tmet")
-	var notes []string
+	var rows, notes strings.Builder
+	rows.WriteString("\nmeasurement\tvalue\tlimit or peer\tratio\taim\tmet\n")
+	count := 0
 	for _, s := range r.Sections {
-		fmt.Fprintf(table, "%s: %s\n", strings.ToUpper(s.Name), s.About)
+		rows.WriteString(strings.ToUpper(s.Name) + ": " + s.About + "\n")
 		for _, line := range s.Results {
 			name := "  " + line.Name
 			if line.Note != "" {
-				notes = append(notes, line.Note)
-				name += fmt.Sprintf(" [%d]", len(notes))
+				count++
+				name += fmt.Sprintf(" [%d]", count)
+				fmt.Fprintf(&notes, "[%d] %s\n", count, line.Note)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", name, line.value(), line.base(), line.Compared, line.Aim, line.verdict())
+			cells := []string{name, line.value(), line.base(), line.Compared, line.Aim, line.verdict()}
+			rows.WriteString(strings.Join(cells, "\t") + "\n")
 		}
+	}
+	if _, err := fmt.Fprintf(w, "%s\nprofile %s\n", r.Machine, r.Profile); err != nil {
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(table, rows.String()); err != nil {
+		return err
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	for i, note := range notes {
-		fmt.Fprintf(&text, "[%d] %s\n", i+1, note)
-	}
-	_, err := io.WriteString(w, text.String())
+	_, err := io.WriteString(w, notes.String())
 	return err
 }
 

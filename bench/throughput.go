@@ -23,11 +23,11 @@ func (b *bench) throughput(ctx context.Context) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
-	inChain, err := b.compare(ctx, deep, 1)
+	inChain, err := b.compare(ctx, deep, 1, b.profile.repeats)
 	if err != nil {
 		return nil, err
 	}
-	inParallel, err := b.compare(ctx, wide, size)
+	inParallel, err := b.compare(ctx, wide, size, b.profile.pairs)
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +53,10 @@ func (c *comparison) result(name string) result {
 	return r
 }
 
-// compare takes turns between the engine and bare SQLite.
-func (b *bench) compare(ctx context.Context, d *dag.DAG, runs int) (*comparison, error) {
+// compare takes turns between the engine and bare SQLite, so many each.
+func (b *bench) compare(ctx context.Context, d *dag.DAG, runs, pairs int) (*comparison, error) {
 	c := &comparison{tasks: runs * len(d.Tasks)}
-	for range b.profile.repeats {
+	for range pairs {
 		warmUp, batches, rate, err := b.runRecorded(ctx, d, runs)
 		if err != nil {
 			return nil, err
@@ -74,8 +74,11 @@ func (b *bench) compare(ctx context.Context, d *dag.DAG, runs int) (*comparison,
 	return c, nil
 }
 
-// runRecorded runs a DAG on a new engine and returns the batches of the warm-up, those of the runs, and tasks per second.
-func (b *bench) runRecorded(ctx context.Context, d *dag.DAG, runs int) (warmUp, batches []store.Changes, rate float64, err error) {
+// runRecorded runs a DAG on a new engine and returns the batches of the warm-up, those of the runs, and tasks per
+// second.
+func (b *bench) runRecorded(
+	ctx context.Context, d *dag.DAG, runs int,
+) (warmUp, batches []store.Changes, rate float64, err error) {
 	dir, err := b.folder(d.ID)
 	if err != nil {
 		return nil, nil, 0, err

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// gustYAML is a pipeline file of tasks that run true, each after the one before or all at once. Without a schedule it
-// runs on request.
+// gustYAML is a pipeline file of tasks that run true, each after the one before or all at once. Its first scheduled
+// run, if it has a schedule, is far away.
 func gustYAML(id, schedule string, tasks int, chain bool) string {
 	if schedule == "" {
 		schedule = "null"
@@ -14,7 +14,7 @@ func gustYAML(id, schedule string, tasks int, chain bool) string {
 		schedule = fmt.Sprintf("%q", schedule)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s:\n  schedule: %s\n  start_date: 2025-01-01\n  catchup: false\n", id, schedule)
+	fmt.Fprintf(&text, "%s:\n  schedule: %s\n  start_date: 2100-01-01\n  catchup: false\n", id, schedule)
 	fmt.Fprintf(&text, "  max_active_runs: 100\n  max_active_tasks: 200\n  tasks:\n")
 	for i := range tasks {
 		fmt.Fprintf(&text, "    - task_id: s%d\n      operator: BashOperator\n      bash_command: \"true\"\n", i)

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"os/user"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +21,11 @@ func (c *cli) config() (*config.Config, error) {
 	cfg, err := config.Load(c.configPath, c.environ)
 	if err != nil {
 		return nil, &exitError{codeUsage, err}
+	}
+	if c.verbose {
+		louder := *cfg
+		louder.Logging.Level = "DEBUG"
+		return &louder, nil
 	}
 	return cfg, nil
 }
@@ -33,7 +43,7 @@ func (c *cli) withApp(f func(cmd *cobra.Command, a *app.App, args []string) erro
 		}
 		defer func() {
 			if err := a.Close(); err != nil {
-				discard(fmt.Fprintf(c.err, "gust: %v\n", err))
+				c.note("gust: %v", err)
 			}
 		}()
 		return f(cmd, a, args)
@@ -63,36 +73,60 @@ func (c *cli) configCommand() *cobra.Command {
 
 func (c *cli) configList() *cobra.Command {
 	var (
-		section             string
-		describe, overrides bool
+		section                               string
+		describe, variables, changed, samples bool
 	)
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the effective settings, secrets masked", Args: exactArgs(),
-		Long:    "List every setting with its effective value and where it comes from: default, config.yaml, or an environment variable.\nSecrets are masked.",
-		Example: "  gust config list\n  gust config list --section core --describe\n  gust config list --changed -o yaml",
+		Use: "list", Short: "List the effective settings, secrets masked", Args: arguments(),
+		Long: `List every setting with its effective value and where it comes from: default, the configuration file, or an environment
+variable. Secrets are masked.
+
+With --defaults print a configuration file that holds every setting with its default and its explanation.`,
+		Example: "  gust config list\n  gust config list --section core --include-descriptions\n  gust config list --changed -o yaml\n" +
+			"  gust config list --defaults > config.yaml",
 	}
-	cmd.Flags().StringVar(&section, "section", "", "only this section")
-	cmd.Flags().BoolVarP(&describe, "describe", "d", false, "explain each setting")
-	cmd.Flags().BoolVar(&overrides, "changed", false, "only settings that differ from their default's source")
+	flags := cmd.Flags()
+	flags.StringVar(&section, "section", "", "only this `SECTION`")
+	flags.BoolVarP(&describe, "include-descriptions", "d", false, "explain each setting, and what is expected")
+	flags.BoolVarP(&variables, "include-env-vars", "V", false, "show the variable that overrides each setting")
+	flags.BoolVarP(&samples, "defaults", "a", false, "print a commented configuration file with the defaults")
+	flags.BoolVar(&changed, "changed", false, "only settings that the configuration file or a variable sets")
+	withoutEffect(cmd, "include-sources", "s", "the source is always shown")
+	withoutEffect(cmd, "include-examples", "e", "--include-descriptions shows what is expected")
+	withoutEffect(cmd, "exclude-providers", "p", "there are no settings of providers")
+	withoutEffect(cmd, "hide-sensitive", "", "secrets are always masked")
 	format := outputFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
+		if samples {
+			text, err := config.Sample()
+			if err != nil {
+				return err
+			}
+			c.printf("%s", text)
+			return nil
+		}
 		cfg, err := c.config()
 		if err != nil {
 			return err
 		}
-		t := &table{columns: []string{"section", "key", "value", "source", "variable"}}
+		if err := knownSection(cfg, section); err != nil {
+			return err
+		}
+		t := &table{columns: []string{"section", "key", "value", "source"}}
+		if variables {
+			t.columns = append(t.columns, "variable")
+		}
 		if describe {
-			t.columns = append(t.columns, "expected", "meaning")
+			t.columns = append(t.columns, "expected", "description")
 		}
 		for _, e := range cfg.Entries() {
-			if section != "" && e.Section != section || overrides && e.Source == config.SourceDefault {
+			if section != "" && e.Section != section || changed && e.Source == config.SourceDefault {
 				continue
 			}
-			source := string(e.Source)
-			if e.Origin != "" {
-				source = e.Origin
+			row := []any{e.Section, e.Key, e.Value, cmp.Or(e.Origin, string(e.Source))}
+			if variables {
+				row = append(row, e.Variable)
 			}
-			row := []any{e.Section, e.Key, e.Value, source, e.Variable}
 			if describe {
 				row = append(row, e.Expected, e.Doc)
 			}
@@ -103,10 +137,42 @@ func (c *cli) configList() *cobra.Command {
 	return cmd
 }
 
+func knownSection(cfg *config.Config, section string) error {
+	if section == "" {
+		return nil
+	}
+	var names []string
+	for _, e := range cfg.Entries() {
+		if !slices.Contains(names, e.Section) {
+			names = append(names, e.Section)
+		}
+	}
+	if slices.Contains(names, section) {
+		return nil
+	}
+	return notFoundf("there is no section %q%s\nsections are %s", section, didYouMean(section, names), strings.Join(names, ", "))
+}
+
 func (c *cli) configGetValue() *cobra.Command {
 	return &cobra.Command{
-		Use: "get-value SECTION KEY", Short: "Print one setting", Args: exactArgs("section", "key"),
+		Use: "get-value SECTION KEY", Short: "Print one setting", Args: arguments("SECTION", "KEY"),
 		Example: "  gust config get-value core parallelism",
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			cfg, err := c.config()
+			if err != nil || len(args) > 1 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []string
+			for _, e := range cfg.Entries() {
+				switch {
+				case len(args) == 0 && !slices.Contains(names, e.Section):
+					names = append(names, e.Section)
+				case len(args) == 1 && e.Section == args[0]:
+					names = append(names, e.Key)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			cfg, err := c.config()
 			if err != nil {
@@ -114,7 +180,7 @@ func (c *cli) configGetValue() *cobra.Command {
 			}
 			e, err := cfg.Entry(args[0], args[1])
 			if err != nil {
-				return &exitError{codeNotFound, err}
+				return &exitError{codeNotFound, fmt.Errorf("%w; see `gust config list`", err)}
 			}
 			c.printf("%s\n", e.Value)
 			return nil
@@ -124,7 +190,7 @@ func (c *cli) configGetValue() *cobra.Command {
 
 func (c *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", GroupID: "system", Args: exactArgs(), Example: "  gust version",
+		Use: "version", Short: "Print the version", GroupID: "system", Args: arguments(), Example: "  gust version",
 		RunE: func(*cobra.Command, []string) error {
 			c.printf("%s\n", version.Version)
 			return nil
@@ -133,37 +199,49 @@ func (c *cli) versionCommand() *cobra.Command {
 }
 
 func (c *cli) infoCommand() *cobra.Command {
+	var anonymize bool
 	cmd := &cobra.Command{
-		Use: "info", Short: "Show versions, paths and what is running", GroupID: "system", Args: exactArgs(),
-		Example: "  gust info\n  gust info -o json",
+		Use: "info", Short: "Show versions, paths and what is running", GroupID: "system", Args: arguments(),
+		Example: "  gust info\n  gust info --anonymize -o json",
 	}
+	cmd.Flags().BoolVar(&anonymize, "anonymize", false, "write ${HOME} and ${USER} instead of what they are, for a report to others")
 	format := outputFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, _ []string) error {
-		cfg := a.Config
-		file := cfg.File()
-		if file == "" {
-			file = "(none: defaults)"
-		}
-		t := &table{columns: []string{"item", "value"}}
-		t.add("version", version.Version)
-		t.add("go", runtime.Version())
-		t.add("platform", runtime.GOOS+"/"+runtime.GOARCH)
-		t.add("configuration", file)
-		t.add("home", cfg.Home())
-		t.add("database", a.DatabasePath)
-		t.add("dags_folder", cfg.Core.DagsFolder)
-		t.add("logs", cfg.Logging.BaseLogFolder)
 		status, err := a.SchedulerStatus(cmd.Context())
 		if err != nil {
 			return err
 		}
-		t.add("scheduler", status)
 		registry, err := app.Catalog()
 		if err != nil {
 			return err
 		}
-		t.add("operators", len(registry.Specs()))
-		return t.print(c.out, *format)
+		cfg, hide := a.Config, func(text string) string { return text }
+		if anonymize {
+			hide = anonymized
+		}
+		r := &record{}
+		r.add("version", version.Version)
+		r.add("go", runtime.Version())
+		r.add("platform", runtime.GOOS+"/"+runtime.GOARCH)
+		r.add("configuration", hide(cmp.Or(cfg.File(), "none, the defaults count")))
+		r.add("home", hide(cfg.Home()))
+		r.add("database", hide(a.DatabasePath))
+		r.add("dags_folder", hide(cfg.Core.DagsFolder))
+		r.add("logs", hide(cfg.Logging.BaseLogFolder))
+		r.add("scheduler", status)
+		r.add("operators", len(registry.Specs()))
+		return r.print(c.out, *format)
 	})
 	return cmd
+}
+
+// anonymized hides who the user is in a path.
+func anonymized(text string) string {
+	if dir, err := os.UserHomeDir(); err == nil && len(dir) > 1 {
+		text = strings.ReplaceAll(text, dir, "${HOME}")
+	}
+	if me, err := user.Current(); err == nil && me.Username != "" {
+		text = strings.ReplaceAll(text, "/"+me.Username+"/", "/${USER}/")
+	}
+	return text
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +20,7 @@ func (c *cli) dbMigrate() *cobra.Command {
 	return &cobra.Command{
 		Use: "migrate", Short: "Create the database or bring its schema up to date",
 		Long:    "Create the database or bring its schema up to date. The daemon and every command do this by themselves.",
-		Example: "  gust db migrate", Args: exactArgs(),
+		Example: "  gust db migrate", Args: arguments(),
 		RunE: c.withApp(func(_ *cobra.Command, a *app.App, _ []string) error { // opening migrates
 			c.printf("Database migration done: %s\n", a.DatabasePath)
 			return nil
@@ -27,22 +29,36 @@ func (c *cli) dbMigrate() *cobra.Command {
 }
 
 func (c *cli) dbCheck() *cobra.Command {
-	return &cobra.Command{
+	var retry, delay int
+	cmd := &cobra.Command{
 		Use: "check", Short: "Check that the database can be reached, is whole, and has this version's schema",
-		Example: "  gust db check", Args: exactArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.config()
-			if err != nil {
-				return err
-			}
-			path, err := app.CheckDatabase(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			c.printf("Connection successful: %s\n", path)
-			return nil
-		},
+		Long:    "Check that the database can be reached, is whole, and has this version's schema. Exits with 1 when not.",
+		Example: "  gust db check\n  gust db check --retry 10 --retry-delay 2", Args: arguments(),
 	}
+	cmd.Flags().IntVar(&retry, "retry", 0, "try `N` more times")
+	cmd.Flags().IntVar(&delay, "retry-delay", 1, "`SECONDS` between two tries")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := c.config()
+		if err != nil {
+			return err
+		}
+		for {
+			path, err := app.CheckDatabase(cmd.Context(), cfg)
+			if err == nil {
+				c.printf("Connection successful: %s\n", path)
+				return nil
+			}
+			if retry--; retry < 0 {
+				return err
+			}
+			select {
+			case <-cmd.Context().Done():
+				return errors.Join(err, cmd.Context().Err())
+			case <-time.After(time.Duration(delay) * time.Second):
+			}
+		}
+	}
+	return cmd
 }
 
 func (c *cli) dbReset() *cobra.Command {
@@ -50,7 +66,7 @@ func (c *cli) dbReset() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Delete everything in the database",
 		Long:    "Delete everything in the database: runs, task instances, XComs, variables, connections, pools. Refused while a daemon runs.",
-		Example: "  gust db reset --yes", Args: exactArgs(),
+		Example: "  gust db reset --yes", Args: arguments(),
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -59,7 +75,7 @@ func (c *cli) dbReset() *cobra.Command {
 			return err
 		}
 		if !yes && !c.confirm(fmt.Sprintf("This deletes every run, connection and variable in %s. Proceed? (y/n) ", cfg.Home())) {
-			return &exitError{codeFailed, fmt.Errorf("cancelled")}
+			return &exitError{codeFailed, errors.New("cancelled")}
 		}
 		path, err := app.ResetDatabase(cmd.Context(), cfg)
 		if err != nil {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"gust/dag"
 	"gust/runner/scheduler"
@@ -26,23 +28,27 @@ type liveRun struct {
 	done    chan struct{}
 	changed chan struct{}
 
-	mu    sync.Mutex
+	mu  sync.Mutex
+	new []scheduler.Transition // not taken in yet
+
+	// The rest belongs to the loop.
 	state dag.Run
 	tasks map[string]dag.TaskInstance
 	tails map[dag.Attempt]*tail
+	order map[string]int // of tasks
 }
 
 // tail is how far an attempt's log has been printed.
 type tail struct {
-	path   string
+	path   string // "" once everything is printed
 	offset int64
-	over   bool // the attempt has ended; forget it once everything is printed
+	over   bool // the attempt has ended
 }
 
-// Limits of what stays readable: the region shows at most this many tasks, and logs are shown for DAGs up to this size.
+// Limits of what stays readable: logs are shown for DAGs up to this size, and names take at most so many columns.
 const (
-	maxRegionTasks = 30
 	maxLoggedTasks = 200
+	maxNameWidth   = 36
 	redrawEvery    = 100 * time.Millisecond
 )
 
@@ -50,7 +56,10 @@ func newLiveRun(s *screen, d *dag.DAG, run dag.RunKey, logs string, now func() t
 	l := &liveRun{
 		screen: s, logs: logs, dag: d, run: run, now: now,
 		quit: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}, 1),
-		tasks: map[string]dag.TaskInstance{}, tails: map[dag.Attempt]*tail{},
+		tasks: map[string]dag.TaskInstance{}, tails: map[dag.Attempt]*tail{}, order: map[string]int{},
+	}
+	for i, t := range d.Tasks {
+		l.order[t.ID] = i
 	}
 	go l.loop()
 	return l
@@ -58,54 +67,16 @@ func newLiveRun(s *screen, d *dag.DAG, run dag.RunKey, logs string, now func() t
 
 // transition takes a change of the run in. It does not block.
 func (l *liveRun) transition(t scheduler.Transition) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case t.Run != nil && t.Run.RunKey == l.run:
-		l.state = *t.Run
-	case t.Task != nil && t.Task.Run() == l.run:
-		l.task(*t.Task)
-	default:
+	if t.Run != nil && t.Run.RunKey != l.run || t.Task != nil && t.Task.Run() != l.run {
 		return
 	}
+	l.mu.Lock()
+	l.new = append(l.new, t)
+	l.mu.Unlock()
 	select {
 	case l.changed <- struct{}{}:
 	default:
 	}
-}
-
-func (l *liveRun) task(ti dag.TaskInstance) {
-	before := l.tasks[ti.TaskID]
-	l.tasks[ti.TaskID] = ti
-	if len(l.dag.Tasks) <= maxLoggedTasks && ti.TryNumber > 0 {
-		a := ti.Attempt()
-		if l.tails[a] == nil && ti.State != dag.StateQueued {
-			l.tails[a] = &tail{path: tasklog.Path(l.logs, a)}
-		}
-		if tl := l.tails[a]; tl != nil {
-			tl.over = ti.State.Finished() || ti.State == dag.StateUpForRetry
-		}
-	}
-	if l.screen.live || ti.State == before.State || ti.State == dag.StateScheduled || ti.State == dag.StateQueued {
-		return
-	}
-	l.drain()
-	line := fmt.Sprintf("%s  %s", l.now().Format("15:04:05.000"), pad(ti.TaskID, l.width())+"  "+ti.State.String())
-	if ti.State.Finished() && !ti.StartDate.IsZero() {
-		line += fmt.Sprintf("  (%s)", round(ti.EndDate.Sub(ti.StartDate)))
-	}
-	if ti.Error != "" && ti.State != dag.StateSuccess {
-		line += "  " + firstLine(ti.Error)
-	}
-	discard(fmt.Fprintln(l.screen, line))
-}
-
-func (l *liveRun) width() int {
-	width := 0
-	for _, t := range l.dag.Tasks {
-		width = max(width, len([]rune(t.ID)))
-	}
-	return width
 }
 
 // close prints what is left and ends the view.
@@ -127,15 +98,75 @@ func (l *liveRun) loop() {
 		case <-tick.C:
 		}
 		l.mu.Lock()
-		l.drain()
-		region := l.region()
+		changes := l.new
+		l.new = nil
 		l.mu.Unlock()
-		l.screen.show(region)
+		for _, t := range changes {
+			if t.Run != nil {
+				l.state = *t.Run
+			} else {
+				l.task(*t.Task)
+			}
+		}
+		l.drain()
+		if l.screen.live {
+			l.screen.show(l.region(l.screen.size()))
+		}
 		if over {
 			l.screen.leave()
 			return
 		}
 	}
+}
+
+func (l *liveRun) task(ti dag.TaskInstance) {
+	before := l.tasks[ti.TaskID]
+	l.tasks[ti.TaskID] = ti
+	if len(l.dag.Tasks) <= maxLoggedTasks {
+		// Of changes that follow quickly only the last may be told: earlier tries are shown too.
+		for try := max(before.TryNumber, 1); try <= ti.TryNumber; try++ {
+			l.follow(ti, try)
+		}
+	}
+	if l.screen.live || ti.State == before.State || ti.State == dag.StateScheduled || ti.State == dag.StateQueued {
+		return
+	}
+	l.drain()
+	text := ti.State.String()
+	if ti.State.Finished() && !ti.StartDate.IsZero() {
+		text += fmt.Sprintf("  (%s)", round(ti.EndDate.Sub(ti.StartDate)))
+	}
+	if ti.Error != "" && ti.State != dag.StateSuccess {
+		text += "  " + firstLine(ti.Error)
+	}
+	discard(fmt.Fprintf(l.screen, "%s  %s  %s\n", clock(l.now()), pad(ti.TaskID, l.width()), text))
+}
+
+// follow shows the log of a try from when it has begun until it has ended.
+func (l *liveRun) follow(ti dag.TaskInstance, try int) {
+	a := ti.Attempt()
+	a.TryNumber = try
+	over := try < ti.TryNumber || ti.State.Finished() || ti.State == dag.StateUpForRetry
+	tl := l.tails[a]
+	if tl == nil {
+		if !over && ti.State == dag.StateQueued {
+			return
+		}
+		tl = &tail{path: tasklog.Path(l.logs, a)}
+		l.tails[a] = tl
+	}
+	tl.over = over
+}
+
+func clock(at time.Time) string { return at.Format("15:04:05.000") }
+
+// width is how many columns the names of tasks take.
+func (l *liveRun) width() int {
+	width := 0
+	for _, t := range l.dag.Tasks {
+		width = max(width, utf8.RuneCountInString(t.ID))
+	}
+	return min(width, maxNameWidth)
 }
 
 // drain prints new log lines, in the order of the DAG's tasks.
@@ -144,18 +175,21 @@ func (l *liveRun) drain() {
 	for a := range l.tails {
 		attempts = append(attempts, a)
 	}
-	slices.SortFunc(attempts, func(a, b dag.Attempt) int { return l.index(a.TaskID) - l.index(b.TaskID) })
+	slices.SortFunc(attempts, func(a, b dag.Attempt) int {
+		if byTask := l.order[a.TaskID] - l.order[b.TaskID]; byTask != 0 {
+			return byTask
+		}
+		return a.TryNumber - b.TryNumber
+	})
 	for _, a := range attempts {
 		tl := l.tails[a]
-		l.print(a, tl)
+		if tl.path != "" {
+			l.print(a, tl)
+		}
 		if tl.over {
-			delete(l.tails, a)
+			tl.path = ""
 		}
 	}
-}
-
-func (l *liveRun) index(taskID string) int {
-	return slices.IndexFunc(l.dag.Tasks, func(t *dag.Task) bool { return t.ID == taskID })
 }
 
 func (l *liveRun) print(a dag.Attempt, tl *tail) {
@@ -163,41 +197,63 @@ func (l *liveRun) print(a dag.Attempt, tl *tail) {
 	if err != nil {
 		return // not written yet
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	buffer := make([]byte, 64<<10)
+	var out bytes.Buffer
 	for {
 		n, _ := file.ReadAt(buffer, tl.offset)
 		end := bytes.LastIndexByte(buffer[:n], '\n') + 1
 		if end == 0 {
-			return
+			if n == len(buffer) { // a line longer than the buffer
+				buffer = make([]byte, 2*len(buffer))
+				continue
+			}
+			break
 		}
 		for line := range bytes.Lines(buffer[:end]) {
-			l.line(a, bytes.TrimSuffix(line, []byte("\n")))
+			l.line(&out, a, bytes.TrimSuffix(line, []byte("\n")))
 		}
 		tl.offset += int64(end)
 	}
+	if out.Len() > 0 {
+		discard(l.screen.Write(out.Bytes()))
+	}
 }
 
-func (l *liveRun) line(a dag.Attempt, raw []byte) {
-	var record struct{ Event, Level string }
-	text := string(raw)
+// line prints a line of a log, each of its lines after the task's name.
+func (l *liveRun) line(out *bytes.Buffer, a dag.Attempt, raw []byte) {
+	var record struct {
+		Timestamp    time.Time
+		Event, Level string
+	}
+	text, at := string(raw), l.now()
 	if json.Unmarshal(raw, &record) == nil && record.Event != "" {
 		text = record.Event
+		if !record.Timestamp.IsZero() {
+			at = record.Timestamp.Local()
+		}
 	}
-	name := pad(a.TaskID, l.width())
+	colour := ""
 	switch record.Level {
 	case "error", "critical":
-		text = paint(l.screen.live, "failed", text)
+		colour = "failed"
 	case "warning":
-		text = paint(l.screen.live, "up_for_retry", text)
+		colour = "up_for_retry"
 	case "debug":
 		return
 	}
-	discard(fmt.Fprintf(l.screen, "%s | %s\n", paint(l.screen.live, "deferred", name), text))
+	name := paint(l.screen.colours, "deferred", pad(a.TaskID, l.width()))
+	if !l.screen.live {
+		name = clock(at) + "  " + name
+	}
+	for part := range strings.Lines(text) {
+		fmt.Fprintf(out, "%s | %s\n", name, paint(l.screen.colours, colour, strings.TrimRight(part, "\r\n")))
+	}
 }
 
-// region is the view of the run's states.
-func (l *liveRun) region() []string {
+// region is the view of the run's states. It fits into the rows of the terminal: a run with more tasks shows how many are
+// in each state, and those that are not waiting or over.
+func (l *liveRun) region(columns, rows int) []string {
 	now := l.now()
 	elapsed := ""
 	if start := l.state.StartDate; !start.IsZero() {
@@ -211,16 +267,41 @@ func (l *liveRun) region() []string {
 	if state == "" {
 		state = "queued"
 	}
-	lines := []string{"", fmt.Sprintf("%s %s  %s  %s", l.dag.ID, l.run.RunID, paint(true, state, state), elapsed)}
-	width, shown := l.width(), l.dag.Tasks
-	if len(shown) > maxRegionTasks {
-		lines = append(lines, "  "+l.counts())
+	lines := []string{"", fmt.Sprintf("%s %s  %s  %s", l.dag.ID, l.run.RunID, paint(l.screen.colours, state, state), elapsed)}
+	room := len(l.dag.Tasks)
+	if rows > 0 {
+		room = rows - len(lines) - 1
+	}
+	width := l.width()
+	if columns > 0 {
+		width = min(width, max(columns/2, minColumn))
+	}
+	if len(l.dag.Tasks) <= room {
+		for _, t := range l.dag.Tasks {
+			lines = append(lines, "  "+l.taskLine(t, width, now))
+		}
 		return lines
 	}
-	for _, t := range shown {
+	lines = append(lines, "  "+l.counts())
+	for _, t := range l.active(room - 1) {
 		lines = append(lines, "  "+l.taskLine(t, width, now))
 	}
 	return lines
+}
+
+// active are up to n tasks that something happens to or went wrong with, in the order of the DAG.
+func (l *liveRun) active(n int) []*dag.Task {
+	var out []*dag.Task
+	for _, t := range l.dag.Tasks {
+		if len(out) >= n {
+			return out
+		}
+		switch l.tasks[t.ID].State {
+		case dag.StateRunning, dag.StateDeferred, dag.StateUpForRetry, dag.StateUpForReschedule, dag.StateFailed:
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (l *liveRun) taskLine(t *dag.Task, width int, now time.Time) string {
@@ -236,6 +317,8 @@ func (l *liveRun) taskLine(t *dag.Task, width int, now time.Time) string {
 		start = ti.FirstStart
 	}
 	switch {
+	case ti.State == dag.StateUpForRetry || ti.State == dag.StateUpForReschedule:
+		text += fmt.Sprintf("again in %s", max(0, ti.NotBefore.Sub(now)).Round(time.Second))
 	case start.IsZero():
 	case !ti.EndDate.IsZero() && ti.State.Finished():
 		text += round(ti.EndDate.Sub(start)).String()
@@ -248,7 +331,10 @@ func (l *liveRun) taskLine(t *dag.Task, width int, now time.Time) string {
 	if ti.State == dag.StateDeferred {
 		text += "  parked, no worker"
 	}
-	return paint(true, state, text)
+	if ti.Error != "" && (ti.State == dag.StateFailed || ti.State == dag.StateUpForRetry) {
+		text += "  " + firstLine(ti.Error)
+	}
+	return paint(l.screen.colours, state, strings.TrimRight(text, " "))
 }
 
 func (l *liveRun) counts() string {
@@ -256,10 +342,14 @@ func (l *liveRun) counts() string {
 	for _, t := range l.dag.Tasks {
 		n[l.tasks[t.ID].State.String()]++
 	}
-	text := ""
+	text := fmt.Sprintf("%d tasks:", len(l.dag.Tasks))
 	for _, s := range dag.TaskStates {
 		if c := n[s.String()]; c > 0 {
-			text += fmt.Sprintf("%s %d  ", paint(true, s.String(), s.String()), c)
+			name := s.String()
+			if name == "none" {
+				name = "waiting"
+			}
+			text += "  " + paint(l.screen.colours, s.String(), fmt.Sprintf("%s %d", name, c))
 		}
 	}
 	return text
@@ -276,8 +366,6 @@ func round(d time.Duration) time.Duration {
 }
 
 func firstLine(text string) string {
-	for line := range bytes.Lines([]byte(text)) {
-		return string(bytes.TrimRight(line, "\r\n"))
-	}
-	return text
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimRight(line, "\r")
 }

@@ -1,17 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	"gopkg.in/yaml.v3"
 )
 
@@ -23,29 +24,36 @@ type table struct {
 
 func (t *table) add(values ...any) { t.rows = append(t.rows, values) }
 
-// outputFlag adds -o/--output, as every Airflow list command has it.
+// outputFlag adds -o/--output, as every Airflow list command has it. An unknown format is refused before any work is done.
 func outputFlag(cmd *cobra.Command) *string {
-	format := new(string)
-	cmd.Flags().StringVarP(format, "output", "o", "table", "output format: table, json, yaml, plain")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputFormats, cobra.ShellCompDirectiveNoFileComp))
-	return format
+	return &choiceFlag(cmd, "output", "o", "output `FORMAT`: table, json, yaml, plain", "table", "table", "json", "yaml", "plain").value
 }
 
-var outputFormats = []string{"table", "json", "yaml", "plain"}
+// record is one thing with many properties. A table shows a row for each property, JSON and YAML a list of one object, as
+// Airflow's details commands do.
+type record struct{ t table }
 
-// checkOutput refuses an unknown format before any work is done.
-func checkOutput(format string) error {
-	if slices.Contains(outputFormats, format) {
-		return nil
+func (r *record) add(property string, value any) {
+	r.t.columns = append(r.t.columns, property)
+	if len(r.t.rows) == 0 {
+		r.t.rows = make([][]any, 1)
 	}
-	return usagef("output format %q is unknown; expected one of %s", format, strings.Join(outputFormats, ", "))
+	r.t.rows[0] = append(r.t.rows[0], value)
+}
+
+func (r *record) print(w io.Writer, format string) error {
+	if format == "json" || format == "yaml" {
+		return r.t.print(w, format)
+	}
+	rows := &table{columns: []string{"property_name", "property_value"}}
+	for i, name := range r.t.columns {
+		rows.add(name, r.t.rows[0][i])
+	}
+	return rows.print(w, format)
 }
 
 // print writes the table in the format. Nothing to list prints "No data found" (table) or an empty list.
 func (t *table) print(w io.Writer, format string) error {
-	if err := checkOutput(format); err != nil {
-		return err
-	}
 	switch format {
 	case "json", "yaml":
 		return t.encode(w, format)
@@ -68,7 +76,7 @@ func (t *table) encode(w io.Writer, format string) error {
 		b.WriteString("\n  {")
 		for j, column := range t.columns {
 			value := plainValue(row[j])
-			raw, err := json.Marshal(value)
+			raw, err := marshal(value)
 			if err != nil {
 				return fmt.Errorf("print %s: %w", column, err)
 			}
@@ -101,6 +109,15 @@ func (t *table) encode(w io.Writer, format string) error {
 	return enc.Close()
 }
 
+// marshal is json.Marshal that leaves <, > and & as they are: nothing here ends up in HTML.
+func marshal(value any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(value)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
 // plainValue turns a cell into what JSON and YAML show: times as RFC 3339 texts, zero times as null.
 func plainValue(v any) any {
 	switch v := v.(type) {
@@ -110,7 +127,15 @@ func plainValue(v any) any {
 		}
 		return v.UTC().Format(timeLayout)
 	case time.Duration:
+		if v == 0 {
+			return nil
+		}
 		return v.Seconds()
+	case []string:
+		if v == nil {
+			return []string{}
+		}
+		return v
 	case json.RawMessage:
 		var decoded any
 		if len(v) == 0 || json.Unmarshal(v, &decoded) != nil {
@@ -169,24 +194,99 @@ func (t *table) cells() (cells [][]string, widths []int) {
 	return cells, widths
 }
 
+// grid prints the table with rules. On a terminal that is too narrow long cells go on in the next line.
 func (t *table) grid(w io.Writer) error {
 	if len(t.rows) == 0 {
 		_, err := fmt.Fprintln(w, "No data found")
 		return err
 	}
 	cells, widths := t.cells()
+	if width, _ := terminalSize(w); width > 0 {
+		fit(widths, width-3*(len(widths)-1))
+	}
 	var b strings.Builder
-	line(&b, t.columns, widths, " | ")
+	gridRow(&b, t.columns, widths, " | ")
 	rules := make([]string, len(widths))
 	for j, width := range widths {
 		rules[j] = strings.Repeat("=", width)
 	}
-	line(&b, rules, widths, "=+=")
+	gridRow(&b, rules, widths, "=+=")
 	for _, row := range cells {
-		line(&b, row, widths, " | ")
+		gridRow(&b, row, widths, " | ")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// minColumn is how narrow a column may become to fit a terminal.
+const minColumn = 12
+
+// fit narrows the widest columns until all of them take at most total, or until they are as narrow as they may be.
+func fit(widths []int, total int) {
+	sum := 0
+	for _, width := range widths {
+		sum += width
+	}
+	for ; sum > total; sum-- {
+		widest := 0
+		for j, width := range widths {
+			if width > widths[widest] {
+				widest = j
+			}
+		}
+		if widths[widest] <= minColumn {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// gridRow prints a row whose cells may take several lines.
+func gridRow(b *strings.Builder, cells []string, widths []int, separator string) {
+	wrapped, height := make([][]string, len(cells)), 1
+	for j, c := range cells {
+		wrapped[j] = wrap(c, widths[j])
+		height = max(height, len(wrapped[j]))
+	}
+	for i := range height {
+		part := make([]string, len(cells))
+		for j, lines := range wrapped {
+			if i < len(lines) {
+				part[j] = lines[i]
+			}
+		}
+		line(b, part, widths, separator)
+	}
+}
+
+// wrap breaks a text into lines of at most width characters, at spaces where it can.
+func wrap(text string, width int) []string {
+	var lines []string
+	rest := []rune(text)
+	for len(rest) > width {
+		end := width
+		if i := lastSpace(rest[:width+1]); i > 0 {
+			end = i
+		}
+		lines = append(lines, strings.TrimRight(string(rest[:end]), " "))
+		rest = rest[end:]
+		for len(rest) > 0 && rest[0] == ' ' {
+			rest = rest[1:]
+		}
+	}
+	if len(rest) > 0 || len(lines) == 0 {
+		lines = append(lines, string(rest))
+	}
+	return lines
+}
+
+func lastSpace(text []rune) int {
+	for i := len(text) - 1; i >= 0; i-- {
+		if text[i] == ' ' {
+			return i
+		}
+	}
+	return -1
 }
 
 func (t *table) plain(w io.Writer) error {
@@ -208,15 +308,31 @@ func line(b *strings.Builder, cells []string, widths []int, separator string) {
 		}
 		row.WriteString(c)
 		if j < len(cells)-1 {
-			row.WriteString(strings.Repeat(" ", widths[j]-utf8.RuneCountInString(c)))
+			row.WriteString(strings.Repeat(" ", max(0, widths[j]-utf8.RuneCountInString(c))))
 		}
 	}
 	b.WriteString(strings.TrimRight(row.String(), " "))
 	b.WriteByte('\n')
 }
 
-// terminal reports whether w is a terminal that shows colours and cursor movements.
+// terminal reports whether w is a terminal on which the cursor can be moved.
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
+}
+
+// coloured reports whether w is a terminal that is to show colours (https://no-color.org).
+func coloured(w io.Writer) bool { return terminal(w) && os.Getenv("NO_COLOR") == "" }
+
+// terminalSize is the size of the terminal that w is, in characters; 0, 0 when it is none or does not say.
+func terminalSize(w io.Writer) (columns, rows int) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0, 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, 0
+	}
+	return int(size.Col), int(size.Row)
 }

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"gust/dag"
 	"gust/internal/app"
 	"gust/store"
 )
@@ -33,7 +37,7 @@ func (c *cli) printPools(cmd *cobra.Command, a *app.App, pools []store.Pool, for
 }
 
 func (c *cli) poolsList() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List pools and what occupies them", Example: "  gust pools list", Args: exactArgs()}
+	cmd := &cobra.Command{Use: "list", Short: "List pools and what occupies them", Example: "  gust pools list", Args: arguments()}
 	format := outputFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, _ []string) error {
 		pools, err := a.Store.PoolList(cmd.Context())
@@ -48,11 +52,14 @@ func (c *cli) poolsList() *cobra.Command {
 func (c *cli) poolsGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get NAME", Short: "Show a pool", Example: "  gust pools get default_pool",
-		Args: exactArgs("name"), ValidArgsFunction: c.completePools,
+		Args: arguments("NAME"), ValidArgsFunction: c.completePools,
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 		p, err := a.Store.PoolGet(cmd.Context(), args[0])
+		if errors.Is(err, store.ErrNotFound) {
+			return noPool(cmd, a, args[0])
+		}
 		if err != nil {
 			return err
 		}
@@ -61,24 +68,54 @@ func (c *cli) poolsGet() *cobra.Command {
 	return cmd
 }
 
+// noPool says that there is no such pool, and which one was probably meant.
+func noPool(cmd *cobra.Command, a *app.App, name string) error {
+	pools, err := a.Store.PoolList(cmd.Context())
+	if err != nil {
+		return err
+	}
+	return notFoundf("there is no pool %q%s\nsee %q", name, didYouMean(name, poolNames(pools)), "gust pools list")
+}
+
+func poolNames(pools []store.Pool) []string {
+	names := make([]string, len(pools))
+	for i := range pools {
+		names[i] = pools[i].Name
+	}
+	return names
+}
+
 func (c *cli) poolsSet() *cobra.Command {
-	var includeDeferred bool
+	var includeDeferred, unlimited bool
 	cmd := &cobra.Command{
 		Use:   "set NAME SLOTS DESCRIPTION",
 		Short: "Create or change a pool",
 		Long:  "Create or change a pool. SLOTS is the number of task slots, -1 for no limit. A running daemon follows at once.",
 		Example: `  gust pools set warehouse 4 "connections to the warehouse"
-  gust pools set default_pool 64 "" --include-deferred`,
-		Args: exactArgs("name", "slots", "description"),
+  gust pools set default_pool -1 "" --include-deferred`,
+		// The SLOTS of -1 look like a flag, and so they are one.
+		Args: func(cmd *cobra.Command, args []string) error {
+			if unlimited {
+				return arguments("NAME", "DESCRIPTION")(cmd, args)
+			}
+			return arguments("NAME", "SLOTS", "DESCRIPTION")(cmd, args)
+		},
 	}
 	cmd.Flags().BoolVar(&includeDeferred, "include-deferred", false, "deferred tasks occupy slots too")
+	cmd.Flags().BoolVarP(&unlimited, "unlimited", "1", false, "no limit, in place of SLOTS")
 	format := outputFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
-		slots, err := strconv.Atoi(args[1])
-		if err != nil || slots < -1 {
-			return usagef("SLOTS is %q; expected a number of slots, or -1 for no limit", args[1])
+		slots := -1
+		if !unlimited {
+			var err error
+			if slots, err = strconv.Atoi(args[1]); err != nil || slots < -1 {
+				return usagef("SLOTS is %q; expected a number of slots, or -1 for no limit", args[1])
+			}
 		}
-		p := store.Pool{Name: args[0], Slots: slots, Description: args[2], IncludeDeferred: includeDeferred}
+		if args[0] == "" {
+			return usagef("NAME is empty; expected the name of a pool")
+		}
+		p := store.Pool{Name: args[0], Slots: slots, Description: args[len(args)-1], IncludeDeferred: includeDeferred}
 		if err := a.Store.PoolSet(cmd.Context(), &p); err != nil {
 			return err
 		}
@@ -91,9 +128,16 @@ func (c *cli) poolsSet() *cobra.Command {
 func (c *cli) poolsDelete() *cobra.Command {
 	return &cobra.Command{
 		Use: "delete NAME", Short: "Delete a pool (default_pool cannot be deleted)", Example: "  gust pools delete warehouse",
-		Args: exactArgs("name"), ValidArgsFunction: c.completePools,
+		Args: arguments("NAME"), ValidArgsFunction: c.completePools,
 		RunE: c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
-			if err := a.Store.PoolDelete(cmd.Context(), args[0]); err != nil {
+			if args[0] == dag.DefaultPool {
+				return &exitError{codeFailed, fmt.Errorf("%s cannot be deleted: tasks without a pool use it; change its slots with `gust pools set`", args[0])}
+			}
+			err := a.Store.PoolDelete(cmd.Context(), args[0])
+			if errors.Is(err, store.ErrNotFound) {
+				return noPool(cmd, a, args[0])
+			}
+			if err != nil {
 				return err
 			}
 			a.Wake()
@@ -113,20 +157,23 @@ type poolFile struct {
 func (c *cli) poolsImport() *cobra.Command {
 	return &cobra.Command{
 		Use: "import FILE", Short: "Import pools from a JSON file", Example: "  gust pools import pools.json",
-		Args: exactArgs("file"),
+		Args: arguments("FILE"),
 		RunE: c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
-			data, err := os.ReadFile(args[0])
+			data, err := readFile(args[0])
 			if err != nil {
 				return err
 			}
-			var pools map[string]poolFile
-			if err := json.Unmarshal(data, &pools); err != nil {
-				return fmt.Errorf("%s: %w; expected {\"name\": {\"slots\": 5, \"description\": \"...\", \"include_deferred\": false}}", args[0], err)
+			pools, err := readPools(args[0], data)
+			if err != nil {
+				return err
 			}
 			names := make([]string, 0, len(pools))
 			for name, p := range pools {
+				if name == "" {
+					return fmt.Errorf("%s: a pool has no name; nothing has been imported", args[0])
+				}
 				if p.Slots < -1 {
-					return fmt.Errorf("%s: pool %q has %d slots; expected a number of slots, or -1 for no limit", args[0], name, p.Slots)
+					return fmt.Errorf("%s: pool %q has %d slots; expected a number of slots, or -1 for no limit; nothing has been imported", args[0], name, p.Slots)
 				}
 				names = append(names, name)
 			}
@@ -144,10 +191,39 @@ func (c *cli) poolsImport() *cobra.Command {
 	}
 }
 
+// readPools reads a file of pools. An error says where it is.
+func readPools(path string, data []byte) (map[string]poolFile, error) {
+	const want = `expected {"name": {"slots": 5, "description": "...", "include_deferred": false}}`
+	var pools map[string]poolFile
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&pools)
+	var (
+		syntax *json.SyntaxError
+		typed  *json.UnmarshalTypeError
+	)
+	switch {
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("%s: %w; %s", position(path, data, syntax.Offset), err, want)
+	case errors.As(err, &typed):
+		return nil, fmt.Errorf("%s: a %s does not belong here; %s", position(path, data, typed.Offset), typed.Value, want)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %s; %s", path, strings.TrimPrefix(err.Error(), "json: "), want)
+	}
+	return pools, nil
+}
+
+// position is file:line:column of an offset.
+func position(path string, data []byte, offset int64) string {
+	before := data[:min(max(offset-1, 0), int64(len(data)))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	return fmt.Sprintf("%s:%d:%d", path, line, len(before)-bytes.LastIndexByte(before, '\n'))
+}
+
 func (c *cli) poolsExport() *cobra.Command {
 	return &cobra.Command{
 		Use: "export FILE|-", Short: "Export all pools as JSON", Example: "  gust pools export pools.json",
-		Args: exactArgs("file"),
+		Args: arguments("FILE"),
 		RunE: c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 			pools, err := a.Store.PoolList(cmd.Context())
 			if err != nil {
@@ -181,10 +257,6 @@ func (c *cli) completePools(cmd *cobra.Command, args []string, _ string) ([]stri
 	}
 	return c.complete(cmd, func(a *app.App) ([]string, error) {
 		pools, err := a.Store.PoolList(cmd.Context())
-		names := make([]string, len(pools))
-		for i, p := range pools {
-			names[i] = p.Name
-		}
-		return names, err
+		return poolNames(pools), err
 	})
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/connections"
+	"gust/internal/app"
+	"gust/internal/variables"
 	"gust/internal/version"
 	"gust/store"
 )
@@ -52,16 +55,25 @@ func execute(ctx context.Context, args []string, std streams) int {
 		return codeOK
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(std.err, "gust: %s\n", text)
+		discard(fmt.Fprintf(std.err, "gust: %s\n", text))
 	}
-	var exit *exitError
+	return exitCode(ctx, err)
+}
+
+// exitCode is the code that says what kind of error it was.
+func exitCode(ctx context.Context, err error) int {
+	var (
+		exit       *exitError
+		noDAG      *app.NoDAGError
+		noVariable *variables.NotFoundError
+	)
 	switch {
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.Is(err, store.ErrNotFound):
-		return codeNotFound
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return codeInterrupted
+	case errors.Is(err, store.ErrNotFound), errors.As(err, &noDAG), errors.As(err, &noVariable), connections.IsNotFound(err):
+		return codeNotFound
 	}
 	return codeFailed
 }
@@ -70,52 +82,54 @@ func execute(ctx context.Context, args []string, std streams) int {
 type cli struct {
 	streams
 	configPath string
+	verbose    bool
 	environ    []string
 }
 
+const rootLong = `Gust runs pipelines written in YAML: batch jobs, sensors and AWS Step Functions executions, on schedules, with retries,
+without holding a worker while it waits. Commands, names, states and file formats are Airflow's.
+
+Start here:
+
+  gust dags test examples/order_pipeline.yaml   run a pipeline once, in the foreground, without a daemon
+  gust standalone                               run the daemon: schedules, and a Step Functions service inside
+  gust dags trigger order_pipeline              ask the daemon for a run, from another terminal
+  gust dags list-runs order_pipeline            see how it went
+
+Settings come from config.yaml in this folder (or --config, or GUST_CONFIG); a variable GUST__SECTION__KEY overrides one.
+"gust config list" prints them. State lives in GUST_HOME, by default the folder .gust beside the configuration.
+
+Exit codes: 0 success, 1 failed, 2 wrong usage or configuration, 3 a run ended as failed, 4 not found, 130 interrupted.`
+
 func newRoot(std streams) *cobra.Command {
 	c := &cli{streams: std, environ: os.Environ()}
-	root := &cobra.Command{
-		Use:   "gust",
-		Short: "Run pipelines of batch jobs and Step Functions executions",
-		Long: `Gust runs pipelines written in YAML: batch jobs, sensors and AWS Step Functions executions, on schedules, with
-retries, without holding a worker while it waits. Names, states and formats are Airflow's.
-
-  gust standalone                 the daemon, with an embedded Step Functions service
-  gust dags test examples/order_pipeline.yaml
-                                  one run in the foreground, without a daemon
-  gust dags trigger order_pipeline
-                                  a run by the daemon
-
-Settings come from config.yaml (--config, or GUST_CONFIG), overridden by GUST__SECTION__KEY variables; see
-"gust config list". State lives in GUST_HOME (default: .gust beside the configuration).
-
-Exit codes: 0 success, 1 failed, 2 wrong usage or configuration, 3 a run ended as failed, 4 not found, 130 interrupted.`,
-		Version:           version.Version,
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
-	}
+	root := group("gust", "Run pipelines of batch jobs and Step Functions executions", "",
+		c.standaloneCommand(), c.schedulerCommand(),
+		c.dagsCommand(), c.tasksCommand(), c.operatorsCommand(),
+		c.connectionsCommand(), c.variablesCommand(), c.poolsCommand(), c.configCommand(), c.rotateCommand("settings"),
+		c.dbCommand(), c.infoCommand(), c.versionCommand(), c.completionCommand(),
+	)
+	root.Long = rootLong
+	root.Example = "  gust standalone\n  gust dags test examples/order_pipeline.yaml"
+	root.Version = version.Version
+	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetVersionTemplate("gust {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w\nsee %q", err, cmd.CommandPath()+" --help")
-	})
-	root.PersistentFlags().StringVar(&c.configPath, "config", os.Getenv("GUST_CONFIG"), "the configuration file (default: config.yaml in this folder, if there is one)")
+	root.SetFlagErrorFunc(flagError)
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.configPath, "config", os.Getenv("GUST_CONFIG"), "the configuration `FILE` (default: config.yaml in this folder, if there is one)")
+	flags.BoolVarP(&c.verbose, "verbose", "v", false, "print debugging messages too")
 	root.AddGroup(
 		&cobra.Group{ID: "serve", Title: "Serve:"},
 		&cobra.Group{ID: "pipelines", Title: "Pipelines:"},
 		&cobra.Group{ID: "settings", Title: "Connections and settings:"},
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)
-	root.AddCommand(
-		c.standaloneCommand(), c.schedulerCommand(),
-		c.dagsCommand(), c.tasksCommand(), c.operatorsCommand(),
-		c.connectionsCommand(), c.variablesCommand(), c.poolsCommand(), c.configCommand(),
-		c.dbCommand(), c.infoCommand(), c.versionCommand(),
-	)
+	root.SetHelpCommandGroupID("system")
+	// A command that holds others does nothing by itself: its usage is that of its commands.
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
 	return root
 }
 
@@ -129,32 +143,18 @@ func group(use, short, groupID string, commands ...*cobra.Command) *cobra.Comman
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				text += "; did you mean " + strings.Join(near, " or ") + "?"
-			}
-			return usagef("%s\nsee %q", text, cmd.CommandPath()+" --help")
+			return unknownCommand(cmd, args[0])
 		},
+		DisableFlagsInUseLine: true,
 	}
-	cmd.SuggestionsMinimumDistance = 2
 	cmd.AddCommand(commands...)
 	return cmd
-}
-
-// exactArgs wants these arguments, by name, so that the message says what is missing.
-func exactArgs(names ...string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < len(names) {
-			return usagef("%s: missing argument %s\nusage: %s", cmd.CommandPath(), strings.ToUpper(names[len(args)]), cmd.UseLine())
-		}
-		if len(args) > len(names) {
-			return usagef("%s: unexpected argument %q\nusage: %s", cmd.CommandPath(), args[len(names)], cmd.UseLine())
-		}
-		return nil
-	}
 }
 
 // discard silences a write error of a terminal or pipe that has gone: there is nobody left to tell.
 func discard(_ int, _ error) {}
 
 func (c *cli) printf(format string, args ...any) { discard(fmt.Fprintf(c.out, format, args...)) }
+
+// note tells the user something that is not the command's output.
+func (c *cli) note(format string, args ...any) { discard(fmt.Fprintf(c.err, format+"\n", args...)) }

@@ -4,22 +4,32 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // screen is a terminal with a region at its bottom that is redrawn in place; what is written scrolls above it. Without a
 // terminal there is no region and writing is all it does. It is safe for concurrent use.
 type screen struct {
-	mu     sync.Mutex
-	w      io.Writer
-	live   bool
+	mu      sync.Mutex
+	w       io.Writer
+	live    bool
+	colours bool
+	// size is the terminal's size now, 0, 0 when it does not say.
+	size   func() (columns, rows int)
 	region []string
-	drawn  int
-	rest   []byte // an incomplete line, held back so that it is not torn by the region
+	drawn  []string // the lines of the region as they stand on the terminal
+	rest   []byte   // an incomplete line, held back so that it is not torn by the region
 }
 
-func newScreen(w io.Writer) *screen { return &screen{w: w, live: terminal(w)} }
+func newScreen(w io.Writer) *screen {
+	return &screen{
+		w: w, live: terminal(w), colours: coloured(w),
+		size: func() (int, int) { return terminalSize(w) },
+	}
+}
 
 // Write prints complete lines above the region.
 func (s *screen) Write(p []byte) (int, error) {
@@ -46,38 +56,102 @@ func (s *screen) Write(p []byte) (int, error) {
 func (s *screen) show(region []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.region = region
-	if !s.live {
+	if !s.live || slices.Equal(region, s.region) {
 		return
 	}
+	s.region = region
 	var b bytes.Buffer
 	s.erase(&b)
 	s.draw(&b)
 	discard(s.w.Write(b.Bytes()))
 }
 
-// leave prints the region a last time as ordinary lines, which stay.
+// leave lets the region stand as ordinary lines.
 func (s *screen) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live {
-		s.drawn, s.region = 0, nil
-	}
+	s.drawn, s.region = nil, nil
 }
 
+// erase clears the region, line by line, and moves to where its first line was. After the terminal has become narrower its
+// lines may take several rows each. (To clear the rest of the screen at once would, in some terminals, keep what is cleared
+// in the scrollback.)
 func (s *screen) erase(b *bytes.Buffer) {
-	if s.drawn > 0 {
-		fmt.Fprintf(b, "\x1b[%dA\x1b[J", s.drawn)
+	columns, _ := s.size()
+	up := 0
+	for _, line := range s.drawn {
+		up++
+		if width := visible(line); columns > 0 && width > columns {
+			up += (width - 1) / columns
+		}
 	}
-	s.drawn = 0
+	if up > 0 {
+		fmt.Fprintf(b, "\x1b[%dA%s\x1b[%dA", up, strings.Repeat("\x1b[2K\n", up), up)
+	}
+	s.drawn = nil
 }
 
 func (s *screen) draw(b *bytes.Buffer) {
-	for _, line := range s.region {
-		// Without wrapping one line of the region stays one line of the screen.
-		b.WriteString("\x1b[?7l" + line + "\x1b[?7h\n")
+	columns, rows := s.size()
+	lines := s.region
+	if rows > 1 && len(lines) >= rows {
+		lines = lines[:rows-1] // what has left the screen at its top could not be redrawn
 	}
-	s.drawn = len(s.region)
+	for _, line := range lines {
+		if columns > 0 {
+			line = clip(line, columns)
+		}
+		s.drawn = append(s.drawn, line)
+		b.WriteString(line + "\n")
+	}
+}
+
+// visible is how many columns a line with colours takes.
+func visible(line string) int {
+	n := 0
+	for rest := line; rest != ""; {
+		skip := escape(rest)
+		if skip == 0 {
+			_, skip = utf8.DecodeRuneInString(rest)
+			n++
+		}
+		rest = rest[skip:]
+	}
+	return n
+}
+
+// clip cuts a line with colours to so many columns.
+func clip(line string, columns int) string {
+	if visible(line) <= columns {
+		return line
+	}
+	n, coloured := 0, false
+	for i := 0; i < len(line); {
+		if skip := escape(line[i:]); skip > 0 {
+			coloured = true
+			i += skip
+			continue
+		}
+		if n == columns-1 {
+			line = line[:i] + "…"
+			break
+		}
+		_, size := utf8.DecodeRuneInString(line[i:])
+		n++
+		i += size
+	}
+	if coloured {
+		line += "\x1b[0m"
+	}
+	return line
+}
+
+// escape is the length of the colour sequence that text begins with, 0 for none.
+func escape(text string) int {
+	if !strings.HasPrefix(text, "\x1b[") {
+		return 0
+	}
+	return strings.IndexByte(text, 'm') + 1
 }
 
 // Colours of task states on a terminal, near Airflow's.
@@ -89,7 +163,7 @@ var stateColours = map[string]string{
 // paint colours a text by a state; without colours it returns it unchanged.
 func paint(colours bool, state, text string) string {
 	code, ok := stateColours[state]
-	if !colours || !ok {
+	if !colours || !ok || text == "" {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
@@ -97,8 +171,8 @@ func paint(colours bool, state, text string) string {
 
 // stateSymbols mark a state in one column, for eyes that do not tell the colours apart.
 var stateSymbols = map[string]string{
-	"success": "✔", "failed": "✘", "running": "▶", "queued": "·", "scheduled": "·", "skipped": "↷",
-	"upstream_failed": "⊘", "up_for_retry": "↻", "up_for_reschedule": "↻", "deferred": "⏸", "none": " ",
+	"success": "✓", "failed": "✗", "running": "●", "queued": "·", "scheduled": "·", "skipped": "-",
+	"upstream_failed": "!", "up_for_retry": "↻", "up_for_reschedule": "↻", "deferred": "○", "none": " ",
 }
 
 func symbol(state string) string {
@@ -108,9 +182,11 @@ func symbol(state string) string {
 	return " "
 }
 
+// pad fills a text up to a width, or cuts it down to it.
 func pad(text string, width int) string {
-	if n := width - len([]rune(text)); n > 0 {
+	n := width - utf8.RuneCountInString(text)
+	if n >= 0 {
 		return text + strings.Repeat(" ", n)
 	}
-	return text
+	return string([]rune(text)[:max(width-1, 0)]) + "…"
 }

@@ -19,27 +19,30 @@ import (
 func (c *cli) standaloneCommand() *cobra.Command {
 	var trigger []string
 	cmd := &cobra.Command{
-		Use: "standalone", Short: "Run the daemon with an embedded Step Functions service", GroupID: "serve", Args: exactArgs(),
-		Long: `Run the daemon and, beside it, an embedded Step Functions service on loopback: the endpoint of aws_default unless that
-connection is defined. State machines come from stepfunctions.state_machines_folder.
+		Use: "standalone", Short: "Run the daemon with an embedded Step Functions service", GroupID: "serve", Args: arguments(),
+		Long: `Run the daemon: it watches the pipelines folder (core.dags_folder), creates runs on their schedules, and executes them.
+Beside it runs an embedded Step Functions service on loopback: the endpoint of aws_default unless that connection is
+defined. Its state machines come from stepfunctions.state_machines_folder.
 
 With --trigger a run of that DAG is created at once and shown live; the daemon stays up afterwards.
-Ctrl-C stops in order: running tasks get scheduler.graceful_stop_timeout, then they are interrupted and repeated after the next
-start. A second Ctrl-C ends at once.`,
+
+Ctrl-C stops in order: running tasks get scheduler.graceful_stop_timeout to end, then they are interrupted and repeated
+after the next start. A second Ctrl-C ends at once; nothing is lost then either.`,
 		Example: "  gust standalone\n  gust standalone --trigger order_pipeline",
 	}
-	cmd.Flags().StringArrayVar(&trigger, "trigger", nil, "create a run of this DAG and show it live (may be repeated)")
+	cmd.Flags().StringArrayVar(&trigger, "trigger", nil, "create a run of `DAG_ID` and show it live (may be repeated)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.serve(cmd, true, trigger) }
 	return cmd
 }
 
 func (c *cli) schedulerCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "scheduler", Short: "Run the daemon", GroupID: "serve", Args: exactArgs(),
-		Long: `Run the daemon: it watches the pipelines folder, creates runs on their schedules, and executes them.
+		Use: "scheduler", Short: "Run the daemon", GroupID: "serve", Args: arguments(),
+		Long: `Run the daemon: it watches the pipelines folder (core.dags_folder), creates runs on their schedules, and executes them.
+It is "gust standalone" without the embedded Step Functions service: aws_default is a connection of yours.
 
-SIGTERM or Ctrl-C stops in order: running tasks get scheduler.graceful_stop_timeout, then they are interrupted and repeated
-after the next start. A second signal ends at once.`,
+SIGTERM or Ctrl-C stops in order: running tasks get scheduler.graceful_stop_timeout to end, then they are interrupted and
+repeated after the next start. A second signal ends at once; nothing is lost then either.`,
 		Example: "  gust scheduler",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.serve(cmd, false, nil) },
 	}
@@ -92,7 +95,7 @@ func (c *cli) stop(d *app.Daemon, cfg *config.Config) error {
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(again)
-	d.Log.Info("stopping: no new tasks; running ones are waited for", "at_most", grace)
+	d.Log.Info("stopping: no new tasks start, running ones are waited for; a second Ctrl-C ends at once", "at_most", grace)
 	stopped := make(chan struct{})
 	second := make(chan bool, 1)
 	go func() {
@@ -145,15 +148,19 @@ func (c *cli) showRun(ctx context.Context, d *app.Daemon, scr *screen, dagID str
 		return err
 	}
 	live := newLiveRun(scr, pipeline, run.RunKey, d.Config.Logging.BaseLogFolder, time.Now)
-	defer live.close()
-	defer d.Watch(live.transition)()
-	if _, err := d.Trigger(ctx, app.TriggerRequest{DagID: dagID, RunID: run.RunID, LogicalDate: run.LogicalDate, By: dag.ByCLI}); err != nil {
-		return err
+	stop := d.Watch(live.transition)
+	_, err = d.Trigger(ctx, app.TriggerRequest{DagID: dagID, RunID: run.RunID, LogicalDate: run.LogicalDate, By: dag.ByCLI})
+	var ended *dag.Run
+	if err == nil {
+		ended, err = d.WaitRun(ctx, run.RunKey)
 	}
-	ended, err := d.WaitRun(ctx, run.RunKey)
+	stop()
+	live.close()
 	if err != nil {
 		return err
 	}
-	discard(fmt.Fprintf(scr, "%s %s: %s in %s\n", dagID, ended.RunID, ended.State, round(ended.EndDate.Sub(ended.StartDate))))
+	if !scr.live { // there the last view says it
+		discard(fmt.Fprintf(scr, "%s %s: %s in %s\n", dagID, ended.RunID, ended.State, round(ended.EndDate.Sub(ended.StartDate))))
+	}
 	return nil
 }

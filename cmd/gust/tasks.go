@@ -13,7 +13,6 @@ import (
 
 	"gust/dag"
 	"gust/internal/app"
-	"gust/internal/param"
 	"gust/runner/tasklog"
 	"gust/store"
 )
@@ -28,20 +27,16 @@ func findTask(d *dag.DAG, id string) (*dag.Task, error) {
 	if t := d.Task(id); t != nil {
 		return t, nil
 	}
-	ids := make([]string, len(d.Tasks))
-	for i, t := range d.Tasks {
-		ids[i] = t.ID
-	}
 	text := fmt.Sprintf("DAG %s has no task %q", d.ID, id)
-	if near := param.Nearest(id, ids); near != "" {
-		text += fmt.Sprintf("; did you mean %q?", near)
+	if near := didYouMean(id, taskIDs(d)); near != "" {
+		return nil, notFoundf("%s%s", text, near)
 	}
-	return nil, notFoundf("%s", text)
+	return nil, notFoundf("%s; `gust tasks list %s` shows them", text, d.ID)
 }
 
 func (c *cli) tasksList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list DAG_ID", Short: "List the tasks of a DAG, upstream first", Args: exactArgs("dag_id"), ValidArgsFunction: c.completeDags,
+		Use: "list DAG_ID", Short: "List the tasks of a DAG, upstream first", Args: arguments("DAG_ID"), ValidArgsFunction: c.completeDags,
 		Example: "  gust tasks list order_pipeline\n  gust tasks list order_pipeline -o json",
 	}
 	format := outputFlag(cmd)
@@ -66,16 +61,18 @@ func (c *cli) tasksList() *cobra.Command {
 }
 
 func (c *cli) tasksTest() *cobra.Command {
-	var params string
+	options := testOptions{}
 	cmd := &cobra.Command{
 		Use: "test DAG_ID|FILE TASK_ID [LOGICAL_DATE]", Short: "Run one task in the foreground, without its dependencies",
-		Long:    "Run one task in the foreground, without its dependencies and without recording state. Values of other tasks are read from\nthe run of that logical date, if there is one. Exits with 3 when the task fails.",
+		Long: `Run one task once in the foreground, without its dependencies, without retries, and without recording state. Values of other
+tasks are those of the run with that logical date, if there is one. Exits with 3 when the task fails.`,
 		Example: "  gust tasks test order_pipeline extract\n  gust tasks test order_pipeline extract 2026-11-21 --task-params '{\"n\": 1}'",
-		Args:    cobra.RangeArgs(2, 3), ValidArgsFunction: c.completeDagTask,
+		Args:    arguments("DAG_ID", "TASK_ID", "[LOGICAL_DATE]"), ValidArgsFunction: c.completeDagTask,
 	}
-	cmd.Flags().StringVarP(&params, "task-params", "t", "", "a JSON object over the task's params")
+	cmd.Flags().StringVarP(&options.conf, "task-params", "t", "", "a `JSON` object over the task's params")
+	cmd.Flags().StringVar(&options.env, "env-vars", "", "a `JSON` object of environment variables to set for the task")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		options := testOptions{target: args[0], task: args[1], conf: params}
+		options.target, options.task, options.confFlag = args[0], args[1], "--task-params"
 		if len(args) == 3 {
 			options.date = args[2]
 		}
@@ -86,8 +83,8 @@ func (c *cli) tasksTest() *cobra.Command {
 
 func (c *cli) tasksRender() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "render DAG_ID|FILE TASK_ID RUN_ID|LOGICAL_DATE", Short: "Render a task's templates", Args: exactArgs("dag_id", "task_id", "run_id"),
-		Long:              "Render the templated parameters of a task for a run, or for a logical date that has none, without running it.",
+		Use: "render DAG_ID|FILE TASK_ID RUN_ID|LOGICAL_DATE", Short: "Render a task's templates", Args: arguments("DAG_ID", "TASK_ID", "RUN_ID"),
+		Long:              "Render the templated parameters of a task for a run, or for a logical date that has none, without running it. Secrets\nare masked.",
 		Example:           "  gust tasks render daily_report build 2026-11-21",
 		ValidArgsFunction: c.completeDagTask,
 	}
@@ -103,7 +100,7 @@ func (c *cli) tasksRender() *cobra.Command {
 		}
 		run, err := c.findRun(cmd, a, d.ID, args[2])
 		if err != nil {
-			at, dateErr := parseDate(args[2])
+			at, dateErr := parseDate(a.Config, args[2])
 			if dateErr != nil {
 				return err
 			}
@@ -117,15 +114,16 @@ func (c *cli) tasksRender() *cobra.Command {
 		}
 		t := &table{columns: []string{"parameter", "value"}}
 		for _, f := range fields {
-			raw, err := json.Marshal(f.Value)
+			raw, err := marshal(f.Value)
 			if err != nil {
 				return err
 			}
-			t.add(f.Name, json.RawMessage(raw))
+			t.add(f.Name, json.RawMessage(a.Masker.Mask(string(raw))))
 		}
 		if *format != "table" {
 			return t.print(c.out, *format)
 		}
+		rule := strings.Repeat("-", 58)
 		for _, f := range fields {
 			text, ok := f.Value.(string)
 			if !ok {
@@ -135,7 +133,7 @@ func (c *cli) tasksRender() *cobra.Command {
 				}
 				text = string(raw)
 			}
-			c.printf("# ----------------------------------------------------------\n# property: %s\n# ----------------------------------------------------------\n%s\n\n", f.Name, text)
+			c.printf("# %s\n# property: %s\n# %s\n%s\n\n", rule, f.Name, rule, a.Masker.Mask(text))
 		}
 		return nil
 	})
@@ -160,22 +158,23 @@ func (c *cli) instance(cmd *cobra.Command, a *app.App, args []string, mapIndex i
 	for _, t := range list {
 		ids = append(ids, t.TaskID)
 	}
-	text := fmt.Sprintf("run %s of DAG %s has no task %q", run.RunID, run.DagID, args[1])
-	if near := param.Nearest(args[1], ids); near != "" {
-		text += fmt.Sprintf("; did you mean %q?", near)
-	} else if len(ids) == 0 {
-		text += "; it has not started yet"
+	if len(ids) == 0 {
+		return nil, notFoundf("run %s of DAG %s has no tasks yet: it is %s", run.RunID, run.DagID, run.State)
 	}
-	return nil, notFoundf("%s", text)
+	text := fmt.Sprintf("run %s of DAG %s has no task %q", run.RunID, run.DagID, args[1])
+	if mapIndex >= 0 && slices.Contains(ids, args[1]) {
+		return nil, notFoundf("%s with the map index %d", text, mapIndex)
+	}
+	return nil, notFoundf("%s%s", text, didYouMean(args[1], ids))
 }
 
 func mapIndexFlag(cmd *cobra.Command) *int {
-	return cmd.Flags().Int("map-index", -1, "index of a mapped task instance")
+	return cmd.Flags().Int("map-index", -1, "`INDEX` of a mapped task instance")
 }
 
 func (c *cli) tasksState() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "state DAG_ID TASK_ID RUN_ID|LOGICAL_DATE", Short: "Print the state of a task in a run", Args: exactArgs("dag_id", "task_id", "run_id"),
+		Use: "state DAG_ID TASK_ID RUN_ID|LOGICAL_DATE", Short: "Print the state of a task in a run", Args: arguments("DAG_ID", "TASK_ID", "RUN_ID"),
 		Example: "  gust tasks state order_pipeline extract manual__2026-11-21T10:00:00+00:00", ValidArgsFunction: c.completeDagTask,
 	}
 	index := mapIndexFlag(cmd)
@@ -192,8 +191,8 @@ func (c *cli) tasksState() *cobra.Command {
 
 func (c *cli) tasksStates() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "states-for-dag-run DAG_ID RUN_ID|LOGICAL_DATE", Short: "List the states of all tasks of a run", Args: exactArgs("dag_id", "run_id"),
-		Example: "  gust tasks states-for-dag-run order_pipeline manual__2026-11-21T10:00:00+00:00", ValidArgsFunction: c.completeDags,
+		Use: "states-for-dag-run DAG_ID RUN_ID|LOGICAL_DATE", Short: "List the states of all tasks of a run", Args: arguments("DAG_ID", "RUN_ID"),
+		Example: "  gust tasks states-for-dag-run order_pipeline manual__2026-11-21T10:00:00+00:00", ValidArgsFunction: c.completeRun,
 	}
 	format := outputFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
@@ -220,11 +219,11 @@ func (c *cli) tasksLogs() *cobra.Command {
 		follow, asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use: "logs DAG_ID TASK_ID RUN_ID|LOGICAL_DATE", Short: "Print the log of a task's attempt", Args: exactArgs("dag_id", "task_id", "run_id"),
+		Use: "logs DAG_ID TASK_ID RUN_ID|LOGICAL_DATE", Short: "Print the log of a task's attempt", Args: arguments("DAG_ID", "TASK_ID", "RUN_ID"),
 		Long:    "Print the log of a task's attempt, the latest unless --try says otherwise. With --follow it goes on until the task has ended.",
 		Example: "  gust tasks logs order_pipeline extract manual__2026-11-21T10:00:00+00:00\n  gust tasks logs order_pipeline load manual__2026-11-21T10:00:00+00:00 -f", ValidArgsFunction: c.completeDagTask,
 	}
-	cmd.Flags().IntVar(&try, "try", 0, "the attempt, from 1 (default: the latest)")
+	cmd.Flags().IntVar(&try, "try", 0, "the attempt `N`, from 1 (default: the latest)")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "print new lines until the task has ended")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the lines as stored, JSON objects")
 	index := mapIndexFlag(cmd)
@@ -232,6 +231,9 @@ func (c *cli) tasksLogs() *cobra.Command {
 		ti, err := c.instance(cmd, a, args, *index)
 		if err != nil {
 			return err
+		}
+		if cmd.Flags().Changed("try") && try < 1 {
+			return usagef("--try is %d; expected 1 or more", try)
 		}
 		attempt := ti.Attempt()
 		if try > 0 {
@@ -266,31 +268,33 @@ func (c *cli) tasksLogs() *cobra.Command {
 }
 
 func (c *cli) tasksFailedDeps() *cobra.Command {
-	return &cobra.Command{
-		Use: "failed-deps DAG_ID TASK_ID RUN_ID|LOGICAL_DATE", Short: "Say why a task is not running", Args: exactArgs("dag_id", "task_id", "run_id"),
+	cmd := &cobra.Command{
+		Use: "failed-deps DAG_ID TASK_ID RUN_ID|LOGICAL_DATE", Short: "Say why a task is not running", Args: arguments("DAG_ID", "TASK_ID", "RUN_ID"),
 		Long:              "Say why a task is not running: every unmet dependency, limit and pool, in words.",
-		Example:           "  gust tasks failed-deps order_pipeline load manual__2026-11-21T10:00:00+00:00",
+		Example:           "  gust tasks failed-deps order_pipeline load_express manual__2026-11-21T10:00:00+00:00",
 		ValidArgsFunction: c.completeDagTask,
-		RunE: c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
-			ti, err := c.instance(cmd, a, args, -1)
-			if err != nil {
-				return err
-			}
-			reasons, err := a.Unmet(cmd.Context(), ti.Key)
-			if err != nil {
-				return err
-			}
-			if len(reasons) == 0 {
-				c.printf("Task instance dependencies are all met.\n")
-				return nil
-			}
-			c.printf("Task instance dependencies not met:\n")
-			for _, reason := range reasons {
-				c.printf("  %s\n", reason)
-			}
-			return nil
-		}),
 	}
+	index := mapIndexFlag(cmd)
+	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
+		ti, err := c.instance(cmd, a, args, *index)
+		if err != nil {
+			return err
+		}
+		reasons, err := a.Unmet(cmd.Context(), ti.Key)
+		if err != nil {
+			return err
+		}
+		if len(reasons) == 0 {
+			c.printf("Task instance dependencies are all met.\n")
+			return nil
+		}
+		c.printf("Task instance dependencies not met:\n")
+		for _, reason := range reasons {
+			c.printf("  %s\n", reason)
+		}
+		return nil
+	})
+	return cmd
 }
 
 func (c *cli) completeDagTask(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
@@ -304,18 +308,9 @@ func (c *cli) completeDagTask(cmd *cobra.Command, args []string, toComplete stri
 			if err != nil {
 				return nil, err
 			}
-			ids := make([]string, len(d.Tasks))
-			for i, t := range d.Tasks {
-				ids[i] = t.ID
-			}
-			return ids, nil
+			return taskIDs(d), nil
 		case 2:
-			runs, err := a.Store.RunList(cmd.Context(), &store.RunListParams{DagID: args[0], Limit: 20})
-			ids := make([]string, len(runs))
-			for i, r := range runs {
-				ids[i] = r.RunID
-			}
-			return slices.Clip(ids), err
+			return runIDs(cmd, a, args[0])
 		}
 		return nil, nil
 	})

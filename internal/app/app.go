@@ -15,6 +15,7 @@ import (
 
 	"gust/connections"
 	"gust/connections/awsconn"
+	"gust/dag"
 	"gust/internal/config"
 	"gust/internal/home"
 	"gust/internal/variables"
@@ -144,6 +145,18 @@ func openStore(ctx context.Context, cfg *config.Config, path string, now func() 
 type overlay struct {
 	store.Store
 	settings store.Store
+	// With recorded, task sees the XComs of the other tasks of that run.
+	task     string
+	recorded dag.RunKey
+}
+
+func (o *overlay) XComGet(ctx context.Context, key dag.Key, name string) (*store.XCom, error) {
+	x, err := o.Store.XComGet(ctx, key, name)
+	if errors.Is(err, store.ErrNotFound) && o.recorded.RunID != "" && key.DagID == o.recorded.DagID && key.TaskID != o.task {
+		key.RunID = o.recorded.RunID
+		return o.settings.XComGet(ctx, key, name)
+	}
+	return x, err
 }
 
 func (o *overlay) VariableGet(ctx context.Context, key string) (*store.Variable, error) {

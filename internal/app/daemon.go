@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gust/dag"
+	"gust/dag/dagfile"
 	"gust/internal/config"
 	"gust/internal/filelock"
 	"gust/internal/home"
@@ -92,6 +93,10 @@ func StartDaemon(ctx context.Context, cfg *config.Config, opts Options, daemon D
 	if err := d.engine.scheduler.Sync(ctx); err != nil {
 		return nil, err
 	}
+	if d.Service != nil {
+		// A stopping daemon still serves its own tasks, but no command may begin to count on it.
+		d.undo = append(d.undo, func(context.Context) error { withdraw(cfg.Home()); return nil })
+	}
 	d.Ready = time.Since(began)
 	return d, nil
 }
@@ -109,11 +114,10 @@ func (d *Daemon) startService(ctx context.Context, cfg *config.Config, opts Opti
 	}
 	d.Service = service
 	d.undo = append(d.undo, service.Stop)
-	withdraw, err := announce(cfg.Home(), service.Endpoint())
-	if err != nil {
+	d.undo = append(d.undo, func(context.Context) error { withdraw(cfg.Home()); return nil })
+	if err := announce(cfg.Home(), service.Endpoint()); err != nil {
 		return "", err
 	}
-	d.undo = append(d.undo, func(context.Context) error { withdraw(); return nil })
 	return service.Endpoint(), nil
 }
 
@@ -151,6 +155,11 @@ func (s fileSink) FileLoaded(r dagprocessor.FileResult) {
 	text := r.ErrorText()
 	if text != "" {
 		s.log.Error("a pipeline file could not be loaded", "file", r.Path, "problems", text)
+	}
+	for _, p := range r.Problems { // told once, since a file is delivered only when it has changed
+		if p.Severity == dagfile.Warning {
+			s.log.Warn("pipeline file: " + p.String())
+		}
 	}
 	s.scheduler.FileChanged(plan.File{Path: r.Path, DAGs: r.DAGs, Error: text, Took: r.Took})
 }

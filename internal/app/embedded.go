@@ -127,17 +127,16 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 	return set, nil
 }
 
-// announce writes the endpoint file and returns what removes it.
-func announce(home, endpoint string) (withdraw func(), err error) {
-	path := filepath.Join(home, endpointFile)
-	if err := os.WriteFile(path, []byte(endpoint+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("announce the embedded service: %w", err)
+// announce writes the endpoint file.
+func announce(home, endpoint string) error {
+	if err := os.WriteFile(filepath.Join(home, endpointFile), []byte(endpoint+"\n"), 0o600); err != nil {
+		return fmt.Errorf("announce the embedded service: %w", err)
 	}
-	return func() {
-		// A file that stays behind names a port where nobody listens; the next start overwrites it.
-		_ = os.Remove(path)
-	}, nil
+	return nil
 }
+
+// withdraw removes the endpoint file. One that stays behind names a port where nobody listens; the next start overwrites it.
+func withdraw(home string) { _ = os.Remove(filepath.Join(home, endpointFile)) }
 
 // stopTimeout bounds how long stopping the embedded service may take.
 const stopTimeout = 5 * time.Second

@@ -61,7 +61,8 @@ func (a *App) NewRun(d *dag.DAG, r TriggerRequest) (*dag.Run, error) {
 	return run, nil
 }
 
-// Trigger stores a queued run and wakes the daemon. The DAG must be among the pipelines.
+// Trigger stores a queued run and wakes the daemon. The DAG must be among the pipelines; one whose file is broken is
+// triggered as long as a daemon has stored a good version of it.
 func (a *App) Trigger(ctx context.Context, r TriggerRequest) (*dag.Run, error) {
 	d, err := a.current(ctx, r.DagID)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"gust/dag"
 	"gust/internal/config"
@@ -18,10 +19,14 @@ type TestRun struct {
 	// Task limits the run to one task, without its dependencies; "" runs all.
 	Task string
 	Run  *dag.Run
+	// Recorded, with Task, is a recorded run of the DAG: the task sees the values that its other tasks have pushed.
+	Recorded *dag.RunKey
 	// Watch is called with every transition, from one goroutine.
 	Watch func(scheduler.Transition)
 	// OnStart is called once for each execution that the embedded service really starts.
 	OnStart func(executionARN string)
+	// Abort, when closed after the context has ended, kills what does not end by itself: the second Ctrl-C.
+	Abort <-chan struct{}
 }
 
 // TestResult is how a test run ended.
@@ -51,6 +56,9 @@ func Test(ctx context.Context, cfg *config.Config, opts Options, test TestRun) (
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	if own, ok := a.Store.(*overlay); ok && test.Recorded != nil {
+		own.task, own.recorded = test.Task, *test.Recorded
+	}
 	d, err := test.alone()
 	if err != nil {
 		return nil, err
@@ -59,7 +67,7 @@ func Test(ctx context.Context, cfg *config.Config, opts Options, test TestRun) (
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, within(ctx, e.stop)) }()
+	defer func() { err = errors.Join(err, e.endTest(ctx, test.Abort)) }()
 	if err := e.scheduler.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -82,6 +90,25 @@ func Test(ctx context.Context, cfg *config.Config, opts Options, test TestRun) (
 		return nil, err
 	}
 	return &TestResult{Run: *run, Tasks: tasks}, nil
+}
+
+// endTest stops the engine. When ctx has ended the tasks that still run are ended at once: nobody waits for them.
+func (e *engine) endTest(ctx context.Context, abort <-chan struct{}) error {
+	if ctx.Err() == nil {
+		return within(ctx, e.stop)
+	}
+	ended, watcher := make(chan struct{}), sync.WaitGroup{}
+	watcher.Go(func() {
+		select {
+		case <-abort:
+			e.abort()
+		case <-ended:
+		}
+	})
+	err := e.stop(ctx)
+	close(ended)
+	watcher.Wait()
+	return err
 }
 
 // within calls a stop with its own time limit, also after ctx has ended.

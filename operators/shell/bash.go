@@ -130,7 +130,7 @@ func (b *Bash) Execute(ctx context.Context, t operators.Task) (operators.Result,
 		return operators.Result{}, err
 	}
 	defer cleanup()
-	args, removeScript, err := arguments(b.BashCommand)
+	args, removeScript, err := arguments(b.BashCommand, temporaryName(b.home))
 	if err != nil {
 		return operators.Result{}, err
 	}
@@ -182,7 +182,7 @@ func containsCode(codes ExitCodes, code int) bool {
 // directory returns where the command runs.
 func (b *Bash) directory() (string, func(), error) {
 	if b.Cwd == nil {
-		dir, err := b.deps.Starter.scratch.get()
+		dir, err := b.deps.Starter.scratch.get(temporaryName(b.home))
 		return dir, func() { b.deps.Starter.scratch.put(dir) }, err
 	}
 	info, err := os.Stat(*b.Cwd)
@@ -198,12 +198,13 @@ func (b *Bash) directory() (string, func(), error) {
 // maxArgument is what is passed on the command line; Linux refuses one argument of more than 128 KiB.
 const maxArgument = 100 << 10
 
-// arguments returns bash's arguments. A command too long for the command line goes through a file.
-func arguments(text string) ([]string, func(), error) {
+// arguments returns bash's arguments. A command too long for the command line goes through a file, whose name begins with
+// name.
+func arguments(text, name string) ([]string, func(), error) {
 	if len(text) <= maxArgument {
 		return []string{"bash", "-c", text}, func() {}, nil
 	}
-	f, err := os.CreateTemp("", "gust-bash-*.sh")
+	f, err := os.CreateTemp("", name+"*.sh")
 	if err != nil {
 		return nil, nil, fmt.Errorf("a temporary file for a long command: %w", err)
 	}
@@ -254,6 +255,12 @@ const (
 
 func attemptMarker(home string, a dag.Attempt) string {
 	return fmt.Sprintf("%s%s/%s/%s/%s/%d/%d", attemptVar, home, a.DagID, a.RunID, a.TaskID, a.MapIndex, a.TryNumber)
+}
+
+// Marks are the environment variables by which SweepOrphans and EndCommands know a process that this one starts for
+// something other than a task, and whatever that process starts.
+func Marks(home, purpose string) []string {
+	return []string{attemptVar + homeID(home) + "/" + purpose, parentMarker()}
 }
 
 func withoutMarkers(env []string) []string {

@@ -15,10 +15,19 @@ type scratch struct {
 	free []string
 }
 
+const temporaryPrefix = "gust-bash-"
+
+// temporaryName begins the names of this process's temporary directories and files; home is a homeID. From the name
+// SweepOrphans knows whose they were.
+func temporaryName(home string) string {
+	return temporaryPrefix + home + "-" + parentMarker()[len(parentVar):] + "-"
+}
+
 // maxScratch bounds the directories kept.
 const maxScratch = 64
 
-func (s *scratch) get() (string, error) {
+// get returns an empty directory, a new one if need be, whose name begins with name.
+func (s *scratch) get(name string) (string, error) {
 	s.mu.Lock()
 	if n := len(s.free); n > 0 {
 		dir := s.free[n-1]
@@ -31,7 +40,7 @@ func (s *scratch) get() (string, error) {
 	} else {
 		s.mu.Unlock()
 	}
-	dir, err := os.MkdirTemp("", "gust-bash-")
+	dir, err := os.MkdirTemp("", name)
 	if err != nil {
 		return "", fmt.Errorf("a temporary directory for the command: %w", err)
 	}

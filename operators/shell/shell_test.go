@@ -390,6 +390,10 @@ func TestSweepOrphans(t *testing.T) {
 	if n, err := SweepOrphans(home); n != 0 || err != nil {
 		t.Errorf("swept %d of a living daemon, %v", n, err)
 	}
+	temporary := filepath.Join(os.TempDir(), temporaryPrefix+homeID(home)+"-*")
+	if left, err := filepath.Glob(temporary); err != nil || len(left) != 1 {
+		t.Errorf("temporary directories of a living daemon: %q, %v; want one", left, err)
+	}
 	if err := daemon.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -401,6 +405,9 @@ func TestSweepOrphans(t *testing.T) {
 	n, err := SweepOrphans(home)
 	if err != nil || n < 2 {
 		t.Errorf("swept %d, %v; want the two marked processes", n, err)
+	}
+	if left, err := filepath.Glob(temporary); err != nil || len(left) != 0 {
+		t.Errorf("temporary directories left behind: %q, %v", left, err)
 	}
 	for _, pid := range pids {
 		waitFor(t, "process "+pid+"'s end", func() bool { return gone(pid) })

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,17 +13,40 @@ import (
 )
 
 // SweepOrphans kills what commands of an earlier daemon with this home folder left running: after a kill -9 the kernel
-// ends the shells, but not what they had started. It returns how many processes it killed. Commands whose daemon (or
-// foreground `gust`) is still alive are left alone. Call it before the first command is started.
+// ends the shells, but not what they had started. Their temporary directories go too. It returns how many processes it
+// killed. Commands whose daemon (or foreground `gust`) is still alive are left alone. Call it before the first command is
+// started.
 func SweepOrphans(home string) (killed int, err error) {
 	prefix := []byte(attemptVar + homeID(home) + "/")
-	return sweep(func(env []byte) bool {
+	killed, err = sweep(func(env []byte) bool {
 		if _, ok := variable(env, prefix); !ok {
 			return false
 		}
 		parent, ok := variable(env, []byte(parentVar))
 		return !ok || !alive(string(parent[len(parentVar):]))
 	})
+	removeTemporary(temporaryPrefix + homeID(home) + "-")
+	return killed, err
+}
+
+// removeTemporary removes the temporary directories and files of processes that are gone. What cannot be removed is in the
+// system's temporary folder.
+func removeTemporary(prefix string) {
+	dir, err := os.Open(os.TempDir())
+	if err != nil {
+		return
+	}
+	defer func() { _ = dir.Close() }() // only read
+	names, _ := dir.Readdirnames(-1)   // those read before an error count
+	for _, name := range names {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		if parent, _, ok := strings.Cut(rest, "-"); ok && !alive(parent) {
+			_ = os.RemoveAll(filepath.Join(os.TempDir(), name))
+		}
+	}
 }
 
 // EndCommands kills what this process's own commands with this home folder are, and all they started, however they took

@@ -183,7 +183,7 @@ func (w *start) start(ctx context.Context, rec record, recorded, afresh bool) (s
 		return w.adopt(ctx, name, rec, recorded, err)
 	}
 	if err != nil {
-		return "", err
+		return "", w.explained(ctx, err)
 	}
 	arn := aws.ToString(out.ExecutionArn)
 	if arn == "" {

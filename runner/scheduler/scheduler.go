@@ -95,8 +95,9 @@ type Scheduler struct {
 	nextRefresh time.Time
 	nextBeat    time.Time
 	wake        time.Time
-	answers     []item // go before the inbox in the next round
-	reloads     int    // in a row
+	refreshed   *store.Refresh // the latest that the plan knows
+	answers     []item         // go before the inbox in the next round
+	reloads     int            // in a row
 }
 
 // New returns a scheduler that is not started.

@@ -61,10 +61,7 @@ func (h *house) measureTrigger(t *testing.T, a *app.App) {
 func (h *house) measurePause(t *testing.T, a *app.App) {
 	var pauses, unpauses []time.Duration
 	latest := func() time.Time {
-		runs, err := a.Store.RunList(context.Background(), &store.RunListParams{DagID: "often", Limit: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		runs := h.runs(a, store.RunListParams{DagID: "often", Limit: 1})
 		if len(runs) == 0 {
 			return time.Time{}
 		}
@@ -96,10 +93,7 @@ func (h *house) measurePause(t *testing.T, a *app.App) {
 // firstAfter is when the first run after a moment began.
 func (h *house) firstAfter(a *app.App, dagID string, at time.Time) time.Time {
 	h.t.Helper()
-	runs, err := a.Store.RunList(context.Background(), &store.RunListParams{DagID: dagID})
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	runs := h.runs(a, store.RunListParams{DagID: dagID})
 	var first time.Time
 	for i := range runs { // newest first
 		if runs[i].StartDate.After(at) {

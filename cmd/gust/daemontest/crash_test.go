@@ -1,7 +1,6 @@
 package daemontest
 
 import (
-	"context"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -50,8 +49,12 @@ type crash struct {
 	args    []string // of the daemon
 	watched []string // files whose changes are effects to kill after
 	created int
-	kills   []remains
-	up      []time.Duration // from start to ready
+	// kills is, for each kill, how long the journal was then.
+	kills []int64
+	// over is the first kill after which the database knew that an attempt had ended, by its name in the journal.
+	over   map[string]int
+	buried time.Time
+	up     []time.Duration // from start to ready
 }
 
 // TestKilledAtAnyInstant kills `gust standalone` with kill -9 again and again, its embedded Step Functions service with
@@ -78,9 +81,9 @@ func newCrash(t *testing.T, args ...string) *crash {
 	t.Helper()
 	h := newHouse(t, map[string]string{
 		"core.parallelism": "12", "core.killed_task_cleanup_time": "1", "scheduler.graceful_stop_timeout": "5",
-		"stepfunctions.handlers": `{work: "sleep 0.05; cat"}`,
+		"stepfunctions.handlers": `{work: "sleep 300 >/dev/null 2>&1 & sleep 0.05; cat; kill $!"}`,
 	})
-	c := &crash{house: h, rng: random(t), all: pipelines(), args: args}
+	c := &crash{house: h, rng: random(t), all: pipelines(), args: args, over: map[string]int{}}
 	for name, text := range machines {
 		h.write("machines/"+name+".asl.json", text)
 	}
@@ -102,7 +105,7 @@ func (c *crash) cycle(arm func(*daemon)) {
 	if len(c.kills) > 0 && c.rng.IntN(100) < 15 { // in the middle of the start
 		pause(time.Duration(c.rng.Int64N(int64(80 * time.Millisecond))))
 		d.kill()
-		c.bury(d)
+		c.bury()
 		return
 	}
 	d.ready()
@@ -114,7 +117,7 @@ func (c *crash) cycle(arm func(*daemon)) {
 	c.supply()
 	c.instant(d)
 	d.kill()
-	c.bury(d)
+	c.bury()
 }
 
 // instant waits until it is time for the kill.
@@ -130,7 +133,7 @@ func (c *crash) instant(d *daemon) {
 		return
 	}
 	file := c.watched[c.rng.IntN(len(c.watched))]
-	changes := 1 + c.rng.IntN(12)
+	changes := 1 + c.rng.IntN(1<<(1+c.rng.IntN(7))) // one of the first, or one of many
 	before := stamp(file)
 	for changes > 0 {
 		select {
@@ -170,12 +173,9 @@ const atOnce = 5
 func (c *crash) supply() {
 	c.t.Helper()
 	c.with(func(a *app.App) {
-		busy, err := a.Store.RunList(context.Background(), &store.RunListParams{
+		busy := c.runs(a, store.RunListParams{
 			States: []dag.RunState{dag.RunQueued, dag.RunRunning}, Types: []dag.RunType{dag.RunManual},
 		})
-		if err != nil {
-			c.t.Fatal(err)
-		}
 		for range atOnce - len(busy) {
 			c.trigger(a, triggered[c.created%len(triggered)], "crash-"+strconv.Itoa(c.created))
 			c.created++
@@ -198,14 +198,8 @@ func (c *crash) finish() *daemon {
 				c.t.Fatalf("the daemon has ended:\n%s", d.log.tail(40))
 			default:
 			}
-			busy, err := a.Store.RunList(context.Background(), &store.RunListParams{States: []dag.RunState{dag.RunQueued, dag.RunRunning}})
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			ticks, err := a.Store.RunList(context.Background(), &store.RunListParams{DagID: "ticks", States: []dag.RunState{dag.RunSuccess}})
-			if err != nil {
-				c.t.Fatal(err)
-			}
+			busy := c.runs(a, store.RunListParams{States: []dag.RunState{dag.RunQueued, dag.RunRunning}})
+			ticks := c.runs(a, store.RunListParams{DagID: "ticks", States: []dag.RunState{dag.RunSuccess}})
 			return len(busy) == 0 && len(ticks) == c.all["ticks"].slots
 		})
 	})

@@ -22,8 +22,8 @@ import (
 	"gust/stepfunctions/server"
 )
 
-// TestKilledWhileAnswersAreLost kills `gust scheduler` while Step Functions, elsewhere, goes on. Answers to StartExecution
-// are lost after its effect, and many kills come in the instant between an effect and its answer.
+// TestKilledWhileAnswersAreLost kills `gust scheduler` while Step Functions, elsewhere, goes on. Answers to
+// StartExecution are lost after its effect, and many kills come in the instant between an effect and its answer.
 func TestKilledWhileAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	c := newCrash(t, "scheduler")

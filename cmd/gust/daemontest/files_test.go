@@ -68,7 +68,7 @@ func TestChangedFilesTakeEffect(t *testing.T) {
 		young := h.trigger(a, "versioned", "young")
 		h.await("the first task of the new version", func() bool { return h.state(a, young, "hold") == dag.StateRunning })
 
-		h.write("dags/versioned.yaml", strings.Replace(h.versioned(3), "dependencies", "dependencie", 1))
+		h.write("dags/versioned.yaml", strings.Replace(h.versioned(3), "dependencies:", "dependences:", 1))
 		h.soon("the import error of a broken file", func() bool { return len(h.importErrors(a)) == 1 })
 		e := h.importErrors(a)[0]
 		if e.FileLoc != h.path("dags", "versioned.yaml") || !strings.Contains(e.Text, "dependencies") {

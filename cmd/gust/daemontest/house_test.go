@@ -26,6 +26,8 @@ type house struct {
 	dir  string
 	env  []string
 	mark string
+	// daemons is how many were started.
+	daemons int
 }
 
 // markVar is inherited by everything a daemon starts, so that what it leaves behind can be found.
@@ -35,19 +37,20 @@ const markVar = "DAEMONTEST_HOUSE"
 // and value.
 func newHouse(t testing.TB, settings map[string]string) *house {
 	t.Helper()
+	noteSources()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &house{t: t, dir: dir, mark: markVar + "=" + dir}
-	for _, folder := range []string{"dags", "machines"} {
+	for _, folder := range []string{"dags", "machines", "tmp"} {
 		if err := os.Mkdir(filepath.Join(dir, folder), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	h.write("config.yaml", "core: {dags_folder: dags}\n"+
 		"stepfunctions: {port: 0, state_machines_folder: machines, handlers_folder: \"\", wait_time_scale: 0.01}\n")
-	h.env = append(h.env, "PATH="+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+os.TempDir(), "JOURNAL="+h.path("journal"),
+	h.env = append(h.env, "PATH="+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+h.path("tmp"), "JOURNAL="+h.path("journal"),
 		"GUST_CONFIG="+h.path("config.yaml"), "GUST_HOME="+h.path("home"), h.mark)
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		name := "GUST__" + strings.ToUpper(strings.ReplaceAll(key, ".", "__"))
@@ -139,7 +142,8 @@ func (h *house) trigger(a *app.App, dagID, runID string) dag.RunKey {
 // task returns a task instance; nil before its run has begun.
 func (h *house) task(a *app.App, run dag.RunKey, taskID string) *dag.TaskInstance {
 	h.t.Helper()
-	ti, err := a.Store.TaskInstanceGet(context.Background(), dag.Key{DagID: run.DagID, RunID: run.RunID, TaskID: taskID, MapIndex: -1})
+	key := dag.Key{DagID: run.DagID, RunID: run.RunID, TaskID: taskID, MapIndex: -1}
+	ti, err := a.Store.TaskInstanceGet(context.Background(), key)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -164,6 +168,15 @@ func (h *house) run(a *app.App, key dag.RunKey) *dag.Run {
 		h.t.Fatal(err)
 	}
 	return run
+}
+
+func (h *house) runs(a *app.App, which store.RunListParams) []dag.Run {
+	h.t.Helper()
+	runs, err := a.Store.RunList(context.Background(), &which)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return runs
 }
 
 // ended waits for the end of a run.

@@ -2,9 +2,11 @@ package daemontest
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -30,6 +32,17 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}))
 }
+
+// noteSources looks at every source file. The program is not part of the test binary, so this is what makes go test run
+// again, instead of repeating an old result, when the program has changed.
+var noteSources = sync.OnceFunc(func() {
+	_ = filepath.WalkDir(filepath.Join("..", "..", ".."), func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && len(e.Name()) > 2 && e.Name()[0] == '.' {
+			return fs.SkipDir
+		}
+		return nil // what cannot be looked at cannot have changed the program
+	})
+})
 
 func build(path string) error {
 	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, "gust/cmd/gust")

@@ -42,7 +42,7 @@ func TestStopLetsTasksFinish(t *testing.T) {
 	h.write("dags/chain.yaml", chain("sleep 0.4"))
 	d, run := h.startChain()
 	d.stop()
-	if !strings.Contains(d.log.String(), "no new tasks; running ones are waited for") {
+	if !strings.Contains(d.log.String(), "stopping: no new tasks") {
 		t.Errorf("the daemon does not say that it stops:\n%s", d.log.String())
 	}
 	h.with(func(a *app.App) {
@@ -109,12 +109,14 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t, map[string]string{"scheduler.graceful_stop_timeout": "60", "core.killed_task_cleanup_time": "60"})
-			h.write("dags/chain.yaml", chain("if [ ! -e "+h.path("go")+" ]; then trap '' TERM INT; setsid sleep 301 & sleep 302 & fi\n"+
+			h.write("dags/chain.yaml", chain("if [ ! -e "+h.path("go")+" ]; then\n"+
+				"          trap '' TERM INT; setsid sleep 301 & sleep 302 &\n"+
+				"        fi\n"+
 				"        echo deaf >> $JOURNAL; "+h.untilFile("go")))
 			d, run := h.startChain()
 			h.await("the task to ignore signals", func() bool { return len(h.journal()) == 2 })
 			d.signal(s)
-			d.says("running ones are waited for")
+			d.says("stopping: no new tasks")
 			began := time.Now()
 			d.signal(s)
 			code := d.exit()

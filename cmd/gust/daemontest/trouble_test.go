@@ -3,6 +3,7 @@ package daemontest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"os"
 	"strings"
 	"syscall"
@@ -49,7 +50,7 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, nil)
 	h.smallDisk("4m")
-	h.write("dags/chain.yaml", head("chain", "")+bash("first", h.untilFile("go"))+bash("second", ":", "dependencies: [first]"))
+	h.write("dags/chain.yaml", chain(h.untilFile("go")))
 	d, run := h.startChain()
 	h.fill()
 	out, code := h.gust("dags", "trigger", "chain", "--run-id", "two")
@@ -141,24 +142,22 @@ func TestFullDiskUnderExecutions(t *testing.T) {
 	d.stop()
 }
 
-// database opens a database of the house behind the daemon's back.
-func (h *house) database(name string) *sql.Conn {
+// database opens a database of the house behind the daemon's back. The connection must be closed with release.
+func (h *house) database(name string) (conn *sql.Conn, release func()) {
 	h.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+h.path("home", name)+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	conn, err := db.Conn(context.Background())
+	conn, err = db.Conn(context.Background())
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.t.Cleanup(func() {
-		_ = conn.Close() // closed by the test at best
-		if err := db.Close(); err != nil {
+	return conn, func() {
+		if err := errors.Join(conn.Close(), db.Close()); err != nil {
 			h.t.Error(err)
 		}
-	})
-	return conn
+	}
 }
 
 func execute(t *testing.T, conn *sql.Conn, text string) {
@@ -170,18 +169,20 @@ func execute(t *testing.T, conn *sql.Conn, text string) {
 
 func TestCorruptDatabase(t *testing.T) {
 	t.Parallel()
+	foreign := func(text []byte) { copy(text, "this is something else, not a database") }
+	torn := func(text []byte) { clear(text[4096:]) }
 	for name, c := range map[string]struct {
 		file   string
 		damage func(text []byte)
 		want   []string
 	}{
-		"not a database": {"gust.db", func(text []byte) { copy(text, "this is something else, not a database") },
+		"not a database": {"gust.db", foreign,
 			[]string{"corrupt", "gust.db is not an SQLite database", "move it away"}},
-		"damaged pages": {"gust.db", func(text []byte) { clear(text[4096:]) },
+		"damaged pages": {"gust.db", torn,
 			[]string{"corrupt", "gust.db", "restore a backup", "gust db reset"}},
-		"embedded service": {"stepfunctions.db", func(text []byte) { clear(text[4096:]) },
+		"embedded service": {"stepfunctions.db", torn,
 			[]string{"Step Functions", "stepfunctions.db is damaged", "move it away", "malformed"}},
-		"embedded service, not a database": {"stepfunctions.db", func(text []byte) { copy(text, "this is something else, not a database") },
+		"embedded service, not a database": {"stepfunctions.db", foreign,
 			[]string{"Step Functions", "stepfunctions.db is damaged", "move it away", "not a database"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,20 +221,19 @@ func TestLockedDatabase(t *testing.T) {
 	h.start("scheduler").ready().stop()
 
 	// Another process has the whole file for itself.
-	conn := h.database("gust.db")
+	conn, release := h.database("gust.db")
 	execute(t, conn, "PRAGMA locking_mode=EXCLUSIVE")
 	execute(t, conn, "BEGIN EXCLUSIVE")
 	out, code := h.gust("scheduler")
 	if code != 1 || !strings.Contains(out, "database is busy") || !strings.Contains(out, "another process") {
 		t.Errorf("start on a locked database: exit code %d:\n%s", code, out)
 	}
-	if err := conn.Close(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 
 	// A writer that does not let go holds the daemon up, and everything goes on when it does.
 	d := h.start("scheduler").ready()
-	conn = h.database("gust.db")
+	conn, release = h.database("gust.db")
+	defer release()
 	h.with(func(a *app.App) {
 		run := h.trigger(a, "quick", "one")
 		h.ended(a, run)

@@ -31,8 +31,8 @@ type pipeline struct {
 	inner bool
 }
 
-// work is a bash command that keeps a journal and has children, one of them in a session of its own, which outlive it if
-// nobody ends them.
+// work is a bash command that keeps a journal and has children, one of them in a session of its own, which outlive it
+// if nobody ends them.
 func work(inside string) string {
 	return strings.Join([]string{
 		`id="{{ dag.dag_id }} {{ run_id }} {{ task.task_id }} {{ ti.try_number }}"`,
@@ -46,8 +46,7 @@ func work(inside string) string {
 }
 
 func bash(id, inside string, more ...string) string {
-	lines := append([]string{"task_id: " + id, "operator: BashOperator", "bash_command: |\n        " + work(inside)}, more...)
-	return "    - " + strings.Join(lines, "\n      ") + "\n"
+	return task(id, "BashOperator", append([]string{"bash_command: |\n        " + work(inside)}, more...)...)
 }
 
 func task(id, operator string, more ...string) string {
@@ -56,7 +55,9 @@ func task(id, operator string, more ...string) string {
 }
 
 // input tells the state machine who started the execution, so that executions can be counted by task and try.
-const input = `state_machine_input: {by: "{{ dag.dag_id }} {{ run_id }} {{ task.task_id }} {{ ti.try_number }}", route: left}`
+const input = `state_machine_input:
+        by: "{{ dag.dag_id }} {{ run_id }} {{ task.task_id }} {{ ti.try_number }}"
+        route: left`
 
 func machine(name string) string {
 	return "state_machine_arn: arn:aws:states:us-east-1:123456789012:stateMachine:" + name
@@ -71,9 +72,12 @@ const (
 	sensor        = "StepFunctionExecutionSensor"
 	look          = "poke_interval: 0.1"
 	soon          = "retry_delay: 0.05"
+	patient       = "waiter_delay: 0.1\n      waiter_max_attempts: 6000"
+	calls         = "trigger_dag_id: child\n      wait_for_completion: true"
 )
 
-// machines are the state machines: one that works for half a second or so, one that fails. Waits are a hundredth as long.
+// machines are the state machines: one that works for half a second or so, one that fails. Waits are a hundredth as
+// long.
 var machines = map[string]string{
 	"fulfil": `{"StartAt": "Pause", "States": {
 		"Pause": {"Type": "Wait", "Seconds": 20, "Next": "Work"},
@@ -104,8 +108,8 @@ func pipelines() map[string]pipeline {
 		},
 		"parent": {
 			text: head("parent", "") +
-				task("call", "TriggerDagRunOperator", "trigger_dag_id: child", "wait_for_completion: true", look) +
-				task("hold", "TriggerDagRunOperator", "trigger_dag_id: child", "wait_for_completion: true", "deferrable: false", look) +
+				task("call", "TriggerDagRunOperator", calls, look) +
+				task("hold", "TriggerDagRunOperator", calls, look, "deferrable: false") +
 				bash("after", ":", "dependencies: [call, hold]"),
 			run: dag.RunSuccess, tasks: map[string]end{"call": done, "hold": done, "after": done},
 		},
@@ -148,8 +152,8 @@ func orders() pipeline {
 // waits waits in every way there is.
 func waits() pipeline {
 	text := head("waits", "") +
-		task("held", startOperator, machine("fulfil"), input, "wait_for_completion: true", "deferrable: false", "waiter_delay: 0.1", "waiter_max_attempts: 6000") +
-		task("parked", startOperator, machine("fulfil"), input, "deferrable: true", "waiter_delay: 0.1", "waiter_max_attempts: 6000") +
+		task("held", startOperator, machine("fulfil"), input, "wait_for_completion: true", "deferrable: false", patient) +
+		task("parked", startOperator, machine("fulfil"), input, "deferrable: true", patient) +
 		task("begin", startOperator, machine("fulfil"), input) +
 		task("poke", sensor, pulled("begin"), "mode: poke", look, "dependencies: [begin]") +
 		task("reschedule", sensor, pulled("begin"), "mode: reschedule", look, "dependencies: [begin]") +
@@ -163,9 +167,9 @@ func waits() pipeline {
 // retries fails, tries again and goes on.
 func retries() pipeline {
 	text := head("retries", "") +
-		bash("flaky", `sleep 0.02; if [ {{ ti.try_number }} -lt 3 ]; then kill $one $two; echo "end $id" >> "$JOURNAL"; exit 1; fi`,
+		bash("flaky", `if [ {{ ti.try_number }} -lt 3 ]; then kill $one $two; echo "end $id" >> "$JOURNAL"; exit 1; fi`,
 			"retries: 4", soon) +
-		task("refused", startOperator, machine("refuse"), input, "deferrable: true", "waiter_delay: 0.1", "waiter_max_attempts: 6000", "retries: 1", soon) +
+		task("refused", startOperator, machine("refuse"), input, "deferrable: true", patient, "retries: 1", soon) +
 		task("never", "EmptyOperator", "dependencies: [refused]") +
 		bash("rescue", ":", "trigger_rule: one_failed", "dependencies: [refused]") +
 		bash("end", ":", "trigger_rule: all_done", "dependencies: [flaky, never, rescue]")

@@ -40,6 +40,8 @@ type Executor struct {
 	goroutines sync.WaitGroup
 	hardStop   chan struct{} // closed by a second Stop
 	hardOnce   sync.Once
+	giveUp     sync.Once // by whichever of two Stops comes first, for both
+	givenUp    error
 }
 
 var _ executor.Executor = (*Executor)(nil)
@@ -175,7 +177,8 @@ func (e *Executor) Stop(ctx context.Context) error {
 		return nil
 	case <-e.hardStop:
 	}
-	return e.abandon(idle)
+	e.giveUp.Do(func() { e.givenUp = e.abandon(idle) })
+	return e.givenUp
 }
 
 // abandon reports as Interrupted what has not ended.

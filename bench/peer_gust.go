@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"gust/dag"
+	"gust/internal/home"
+	"gust/store"
+	"gust/store/sqlite"
+)
+
+// gustJob starts a daemon, queues the runs in its database as "gust dags trigger" does, and waits for their ends.
+func (b *bench) gustJob(ctx context.Context, j job) (o outcome, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("gust: %w", err)
+		}
+	}()
+	binary, err := b.binary(ctx)
+	if err != nil {
+		return o, err
+	}
+	dir, err := b.folder("gust-job")
+	if err != nil {
+		return o, err
+	}
+	homeDir, pipelines := filepath.Join(dir, "home"), filepath.Join(dir, "pipelines")
+	files := map[string]string{
+		"job.yaml": gustYAML("job", "", j.steps, j.chain), "warm.yaml": gustYAML("warm", "", 1, true),
+	}
+	if err := errors.Join(writeFiles(homeDir, nil), writeFiles(pipelines, files)); err != nil {
+		return o, err
+	}
+	d, err := startDaemon(ctx, binary, homeDir, pipelines)
+	if err != nil {
+		return o, err
+	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	rows, err := sqlite.Open(ctx, filepath.Join(homeDir, "gust.db"), sqlite.Options{})
+	if err != nil {
+		return o, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if _, err := triggerAndWait(ctx, rows, homeDir, "warm", 1); err != nil {
+		return o, err
+	}
+	memory := startSampler(func() []int { return []int{d.pid()} })
+	defer func() { o.memory = memory.end() }()
+	o.took, err = triggerAndWait(ctx, rows, homeDir, "job", j.runs)
+	return o, err
+}
+
+func triggerAndWait(ctx context.Context, rows *sqlite.Store, homeDir, dagID string, runs int) (time.Duration, error) {
+	start := time.Now()
+	for i := range runs {
+		now := time.Now().UTC()
+		r := &dag.Run{
+			RunKey: dag.RunKey{DagID: dagID, RunID: fmt.Sprintf("manual__%s_%d", now.Format(time.RFC3339), i)},
+			State:  dag.RunQueued, Type: dag.RunManual, RunAfter: now, QueuedAt: now, TriggeredBy: dag.ByCLI,
+		}
+		if err := rows.RunCreate(ctx, r); err != nil {
+			return 0, err
+		}
+		if err := home.Wake(homeDir); err != nil {
+			return 0, err
+		}
+	}
+	unfinished := &store.RunListParams{DagID: dagID, States: []dag.RunState{dag.RunQueued, dag.RunRunning}, Limit: 1}
+	for {
+		open, err := rows.RunList(ctx, unfinished)
+		if err != nil {
+			return 0, err
+		}
+		if len(open) == 0 {
+			break
+		}
+		if err := pause(ctx, 2*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
+	took := time.Since(start)
+	failed, err := rows.RunList(ctx, &store.RunListParams{DagID: dagID, States: []dag.RunState{dag.RunFailed}, Limit: 1})
+	if err == nil && len(failed) > 0 {
+		err = fmt.Errorf("run %s failed: %s", failed[0].RunID, failed[0].Reason)
+	}
+	return took, err
+}
