@@ -58,7 +58,9 @@ func TestScript(t *testing.T) {
 const scriptConfig = "core:\n  dags_folder: dags\nstepfunctions:\n  port: 0\n  state_machines_folder: machines\n"
 
 func setUpScript(env *testscript.Env) error {
-	env.Vars = append(env.Vars, "TZ=UTC", "HOME="+env.WorkDir+"/home", "TERM=xterm")
+	env.Vars = append(env.Vars, "TZ=UTC", "HOME="+env.WorkDir+"/home", "TERM=xterm",
+		// Under the race detector every process would sleep for a second before it exits.
+		"GORACE=atexit_sleep_ms=0")
 	for _, folder := range []string{"dags", "machines"} {
 		to := filepath.Join(env.WorkDir, folder)
 		if _, err := os.Stat(to); err == nil {

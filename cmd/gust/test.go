@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"regexp"
@@ -97,7 +96,7 @@ func (c *cli) test(cmd *cobra.Command, o testOptions) error {
 		c.note("%s", w)
 	}
 	scr := newScreen(c.out)
-	var log io.Writer = c.err
+	log := c.err
 	if scr.live {
 		log = scr // the live view and the messages share the terminal
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package daemontest
 
 import (
@@ -23,6 +25,7 @@ func TestMain(m *testing.M) {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build gust:", err)
+		_ = os.RemoveAll(dir) // it is in the system's temporary folder
 		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
