@@ -27,6 +27,7 @@ func TestRunsAChain(t *testing.T) {
 	if r := h.run("etl", "m1"); r.State != dag.RunSuccess {
 		t.Fatalf("run is %s (%s)", r.State, r.Reason)
 	}
+	h.halt() // the log line comes after those who wait for the run are told
 	if !strings.Contains(h.log.String(), "run succeeded") {
 		t.Errorf("the log does not tell: %s", h.log)
 	}
