@@ -52,7 +52,7 @@ type profile struct {
 }
 
 var profiles = map[string]profile{
-	"quick": {name: "quick", repeats: 1, pairs: 3, chain: 500, processes: 300, idle: 4 * time.Second},
+	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, idle: 4 * time.Second},
 	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, idle: 30 * time.Second},
 }
 

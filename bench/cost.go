@@ -14,7 +14,7 @@ type spent struct{ clock, processor time.Duration }
 // cost measures what one task costs in runs of 100, 1,000 and 10,000 tasks: it must not grow with the run.
 func (b *bench) cost(ctx context.Context) ([]result, error) {
 	sizes := []int{100, 1000, 10_000}
-	times := []int{30, 3, 1}                                                         // runs of each size
+	times := []int{20, 2, 1}                                                         // runs of each size
 	clock, processor := make([][]float64, len(sizes)), make([][]float64, len(sizes)) // microseconds a task
 	for range b.profile.repeats {
 		for i, size := range sizes { // in turns: a slow minute of the machine hits all sizes

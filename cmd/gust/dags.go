@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -233,14 +234,8 @@ func (c *cli) findDAG(cmd *cobra.Command, a *app.App, target string) (*dag.DAG, 
 		return nil, nil, err
 	}
 	d, problems, err := a.Pipeline(cmd.Context(), target)
-	var missing *app.NoDAGError
-	if errors.As(err, &missing) && missing.Nearest == "" {
-		if info, statErr := os.Stat(target); statErr == nil && info.IsDir() {
-			return nil, nil, notAFile(target)
-		}
-	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, whyNoDAG(cmd, a, target, err)
 	}
 	var warnings []string
 	for _, p := range problems {
@@ -249,6 +244,34 @@ func (c *cli) findDAG(cmd *cobra.Command, a *app.App, target string) (*dag.DAG, 
 		}
 	}
 	return d, warnings, nil
+}
+
+// whyNoDAG looks closer at a DAG that is not there: its file may be broken, or the target a folder.
+func whyNoDAG(cmd *cobra.Command, a *app.App, target string, err error) error {
+	var missing *app.NoDAGError
+	if !errors.As(err, &missing) {
+		return err
+	}
+	if info, statErr := os.Stat(target); statErr == nil && info.IsDir() {
+		return notAFile(target)
+	}
+	if len(missing.Broken) == 0 {
+		return err
+	}
+	loaded, loadErr := a.Pipelines(cmd.Context())
+	if loadErr != nil {
+		return err
+	}
+	var problems []dagfile.Problem
+	for _, p := range loaded.Problems {
+		if p.DagID == missing.DagID && p.Severity == dagfile.Error {
+			problems = append(problems, p)
+		}
+	}
+	if len(problems) == 0 {
+		return err
+	}
+	return &exitError{codeFailed, fmt.Errorf("DAG %s cannot be loaded:\n%s", missing.DagID, strings.TrimRight(dagfile.Text(problems), "\n"))}
 }
 
 // missingFile is the error for a target that looks like a file and is none; it names the file that was probably meant.

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 	"gopkg.in/yaml.v3"
+
+	"gust/dag/timetable"
 )
 
 // table is what list commands print: columns in order, a row of values each.
@@ -125,7 +127,7 @@ func plainValue(v any) any {
 		if v.IsZero() {
 			return nil
 		}
-		return v.UTC().Format(timeLayout)
+		return timetable.ISOFormat(v)
 	case time.Duration:
 		if v == 0 {
 			return nil
@@ -148,9 +150,6 @@ func plainValue(v any) any {
 	return v
 }
 
-// timeLayout is Python's isoformat, which Airflow prints.
-const timeLayout = "2006-01-02T15:04:05.999999-07:00"
-
 func cell(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -159,7 +158,7 @@ func cell(v any) string {
 		if v.IsZero() {
 			return ""
 		}
-		return v.UTC().Format(timeLayout)
+		return timetable.ISOFormat(v)
 	case time.Duration:
 		if v == 0 {
 			return ""

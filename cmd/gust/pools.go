@@ -112,9 +112,6 @@ func (c *cli) poolsSet() *cobra.Command {
 				return usagef("SLOTS is %q; expected a number of slots, or -1 for no limit", args[1])
 			}
 		}
-		if args[0] == "" {
-			return usagef("NAME is empty; expected the name of a pool")
-		}
 		p := store.Pool{Name: args[0], Slots: slots, Description: args[len(args)-1], IncludeDeferred: includeDeferred}
 		if err := a.Store.PoolSet(cmd.Context(), &p); err != nil {
 			return err

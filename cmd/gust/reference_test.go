@@ -24,8 +24,8 @@ func TestReference(t *testing.T) {
 	b.WriteString("# Command line\n\n" + wrapped("This page is generated from the commands: "+
 		"`go test ./cmd/gust -run TestReference -update` writes it. `gust COMMAND --help` prints the same in a terminal.") +
 		"\n\n" + prose(root.Long))
-	b.WriteString(wrapped("Every command also has `--config FILE`. List commands have `-o table|json|yaml|plain`: `table` "+
-		"for people, `plain` for `awk`, `json` and `yaml` for programs. Colours and the live view are "+
+	b.WriteString(wrapped("Every command also has `--config FILE`. List commands have `-o table|json|yaml|plain`: "+
+		"`table` for people, `plain` for `awk`, `json` and `yaml` for programs. Colours and the live view are "+
 		"used on a terminal only; `NO_COLOR` switches the colours off, `TERM=dumb` both.") + "\n\n")
 	for _, c := range root.Commands() {
 		if c.Name() != "help" && c.Name() != "completion" {
@@ -69,7 +69,7 @@ func wrapped(text string) string {
 	const columns = 120
 	var b strings.Builder
 	width := 0
-	for _, word := range strings.Fields(text) {
+	for _, word := range words(text) {
 		n := len([]rune(word))
 		switch {
 		case width == 0:
@@ -130,4 +130,19 @@ func writeFlags(b *strings.Builder, c *cobra.Command) {
 	if rows != "" {
 		b.WriteString("| flag | value | default | meaning |\n|---|---|---|---|\n" + rows + "\n")
 	}
+}
+
+// words are what a line must not be broken in: a span of code is one.
+func words(text string) []string {
+	var all []string
+	open := false
+	for _, word := range strings.Fields(text) {
+		if open {
+			all[len(all)-1] += " " + word
+		} else {
+			all = append(all, word)
+		}
+		open = open != (strings.Count(word, "`")%2 == 1)
+	}
+	return all
 }

@@ -84,20 +84,31 @@ func setLogicalDate(cfg *config.Config, request *app.TriggerRequest, text string
 	return err
 }
 
-// noteWaiting says what a queued run waits for, when it will not start at once.
+// noteWaiting says what a queued run waits for, when it will not start at once, and which version it uses.
 func (c *cli) noteWaiting(cmd *cobra.Command, a *app.App, run *dag.Run) {
-	if row, err := a.Store.DagGet(cmd.Context(), run.DagID); err == nil {
-		if row.IsPaused {
-			c.note("DAG %s is paused: the run waits for `gust dags unpause %s`.", run.DagID, run.DagID)
-		}
-		broken, err := a.Store.ImportErrorList(cmd.Context())
-		if err == nil && slices.ContainsFunc(broken, func(e store.ImportError) bool { return e.FileLoc == row.FileLoc }) {
-			c.note("%s cannot be loaded as it is now: the run uses the last good version of DAG %s.", shorten(row.FileLoc), run.DagID)
-		}
+	for _, reason := range c.waits(cmd, a, run) {
+		c.note("%s", reason)
+	}
+	row, err := a.Store.DagGet(cmd.Context(), run.DagID)
+	if err != nil {
+		return // a note is not worth an error
+	}
+	broken, err := a.Store.ImportErrorList(cmd.Context())
+	if err == nil && slices.ContainsFunc(broken, func(e store.ImportError) bool { return e.FileLoc == row.FileLoc }) {
+		c.note("%s cannot be loaded as it is now: the run uses the last good version of DAG %s.", shorten(row.FileLoc), run.DagID)
+	}
+}
+
+// waits are the reasons for which a queued run does not start at once.
+func (c *cli) waits(cmd *cobra.Command, a *app.App, run *dag.Run) []string {
+	var reasons []string
+	if row, err := a.Store.DagGet(cmd.Context(), run.DagID); err == nil && row.IsPaused {
+		reasons = append(reasons, fmt.Sprintf("DAG %s is paused: the run waits for `gust dags unpause %s`.", run.DagID, run.DagID))
 	}
 	if !a.SchedulerAlive() {
-		c.note("No daemon runs on %s: the run waits for `gust scheduler` or `gust standalone`.", a.Config.Home())
+		reasons = append(reasons, fmt.Sprintf("No daemon runs on %s: the run waits for `gust scheduler` or `gust standalone`.", a.Config.Home()))
 	}
+	return reasons
 }
 
 // parseDate reads an ISO 8601 date or time; without an offset it is in core.default_timezone, as in Airflow.

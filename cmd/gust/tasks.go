@@ -276,11 +276,7 @@ func (c *cli) tasksFailedDeps() *cobra.Command {
 	}
 	index := mapIndexFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
-		ti, err := c.instance(cmd, a, args, *index)
-		if err != nil {
-			return err
-		}
-		reasons, err := a.Unmet(cmd.Context(), ti.Key)
+		reasons, err := c.unmet(cmd, a, args, *index)
 		if err != nil {
 			return err
 		}
@@ -295,6 +291,28 @@ func (c *cli) tasksFailedDeps() *cobra.Command {
 		return nil
 	})
 	return cmd
+}
+
+// unmet are the reasons why a task is not running. A run that is queued has no tasks yet: its reasons are theirs.
+func (c *cli) unmet(cmd *cobra.Command, a *app.App, args []string, mapIndex int) ([]string, error) {
+	ti, err := c.instance(cmd, a, args, mapIndex)
+	if err == nil {
+		return a.Unmet(cmd.Context(), ti.Key)
+	}
+	run, runErr := c.findRun(cmd, a, args[0], args[2])
+	if runErr != nil || run.State != dag.RunQueued {
+		return nil, err
+	}
+	version, versionErr := a.Store.DagVersionGet(cmd.Context(), run.DagVersion)
+	if versionErr == nil {
+		if _, err := findTask(version, args[1]); err != nil {
+			return nil, err
+		}
+	}
+	if waits := c.waits(cmd, a, run); len(waits) > 0 {
+		return waits, nil
+	}
+	return []string{"the run is queued: it starts when fewer than max_active_runs of its DAG are running"}, nil
 }
 
 func (c *cli) completeDagTask(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {

@@ -137,6 +137,9 @@ func withoutEffect(cmd *cobra.Command, name, shorthand, reason string) {
 	_ = cmd.Flags().MarkHidden(name)
 }
 
+// mayBeEmpty are arguments that are free texts.
+var mayBeEmpty = []string{"VALUE", "DESCRIPTION"}
+
 // arguments wants these arguments, by name, so that the message says what is missing. Names that begin with "[" may be
 // left out.
 func arguments(names ...string) cobra.PositionalArgs {
@@ -150,6 +153,11 @@ func arguments(names ...string) cobra.PositionalArgs {
 		}
 		if len(args) > len(names) {
 			return usagef("%sunexpected argument %q\nusage: %s", about(cmd), args[len(names)], cmd.UseLine())
+		}
+		for i, arg := range args {
+			if arg == "" && !slices.Contains(mayBeEmpty, names[i]) {
+				return usagef("%s%s is empty\nusage: %s", about(cmd), strings.Trim(names[i], "[]"), cmd.UseLine())
+			}
 		}
 		return nil
 	}

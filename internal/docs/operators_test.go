@@ -183,7 +183,7 @@ func describe(b *strings.Builder, s *operators.Spec, ofAWS, ofSensors []param.Fi
 func wrap(text string) string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range words(text) {
 		if line != "" && len([]rune(line))+1+len([]rune(word)) > columns {
 			lines = append(lines, line)
 			line = ""
@@ -194,4 +194,19 @@ func wrap(text string) string {
 		line += word
 	}
 	return strings.Join(append(lines, line), "\n")
+}
+
+// words are what a line must not be broken in: a span of code is one.
+func words(text string) []string {
+	var all []string
+	open := false
+	for _, word := range strings.Fields(text) {
+		if open {
+			all[len(all)-1] += " " + word
+		} else {
+			all = append(all, word)
+		}
+		open = open != (strings.Count(word, "`")%2 == 1)
+	}
+	return all
 }
