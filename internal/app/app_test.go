@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -156,7 +157,10 @@ leak:
   tasks:
     - task_id: print
       operator: BashOperator
-      bash_command: "echo the password is {{ conn.warehouse.password }}; exit 1"
+      bash_command: |
+        echo the password is {{ conn.warehouse.password }}
+        echo "arguments: $(tr '\0' ' ' < /proc/$$/cmdline)"
+        exit 1
 `})
 	const secret = "hunter2-but-longer"
 	environ := []string{"GUST_CONN_WAREHOUSE=postgres://ada:" + secret + "@db/orders"}
@@ -186,6 +190,9 @@ leak:
 	}
 	if strings.Contains(string(log), secret) || strings.Contains(ti.Error, secret) {
 		t.Errorf("the password is shown: error %q, log\n%s", ti.Error, log)
+	}
+	if runtime.GOOS == "linux" && !strings.Contains(string(log), "arguments: bash /") {
+		t.Errorf("the command with a password is an argument, which anyone can read:\n%s", log)
 	}
 	if !strings.Contains(string(log), "the password is ***") {
 		t.Errorf("the masked line is missing:\n%s", log)

@@ -31,6 +31,7 @@ import (
 type parts struct {
 	home              string
 	killedCleanup     time.Duration
+	mask              func(string) string
 	starter           *shell.Starter
 	aws               *awsconn.Pool
 	http              *trighttp.Client
@@ -53,7 +54,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 	clients := trigstepfunctions.FromPool(p.aws)
 	defaults := sensors.Defaults{Timeout: p.sensorTimeout, Deferrable: p.defaultDeferrable}
 	err := errors.Join(
-		shell.Register(ops, shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter}),
+		shell.Register(ops, shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter, Mask: p.mask}),
 		core.Register(ops, core.Deps{Runs: p.runs, DefaultDeferrable: p.defaultDeferrable}),
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),

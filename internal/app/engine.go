@@ -73,6 +73,7 @@ func (a *App) newEngine() (*engine, error) {
 		home: a.Config.Home(), starter: starter, http: httpreq.NewClient(), templates: template.New(template.Options{}),
 	}
 	p := partsOf(a.Config)
+	p.mask = a.Masker.Mask
 	p.starter, p.aws, p.http, p.connections = starter, a.AWS, e.http, a.Connections
 	p.runs = runAccess{app: a, wake: func() {
 		if e.scheduler != nil {

@@ -33,6 +33,9 @@ type Deps struct {
 	CleanupTime time.Duration
 	// Starter starts the processes. The assembler makes it with NewStarter and closes it after the executor stopped.
 	Starter *Starter
+	// Mask hides the secrets that the process knows. A command that holds one is handed to bash in a file that only this
+	// user can read, because anyone can read the arguments of a process. nil: no secret is known.
+	Mask func(string) string
 }
 
 // Register adds the family to the registry.
@@ -130,7 +133,8 @@ func (b *Bash) Execute(ctx context.Context, t operators.Task) (operators.Result,
 		return operators.Result{}, err
 	}
 	defer cleanup()
-	args, removeScript, err := arguments(b.BashCommand, temporaryName(b.home))
+	secret := b.deps.Mask != nil && b.deps.Mask(b.BashCommand) != b.BashCommand
+	args, removeScript, err := arguments(b.BashCommand, temporaryName(b.home), secret)
 	if err != nil {
 		return operators.Result{}, err
 	}
@@ -198,19 +202,19 @@ func (b *Bash) directory() (string, func(), error) {
 // maxArgument is what is passed on the command line; Linux refuses one argument of more than 128 KiB.
 const maxArgument = 100 << 10
 
-// arguments returns bash's arguments. A command too long for the command line goes through a file, whose name begins with
-// name.
-func arguments(text, name string) ([]string, func(), error) {
-	if len(text) <= maxArgument {
+// arguments returns bash's arguments. A command too long for the command line, or too secret, goes through a file, whose
+// name begins with name and which only this user can read.
+func arguments(text, name string, secret bool) ([]string, func(), error) {
+	if len(text) <= maxArgument && !secret {
 		return []string{"bash", "-c", text}, func() {}, nil
 	}
 	f, err := os.CreateTemp("", name+"*.sh")
 	if err != nil {
-		return nil, nil, fmt.Errorf("a temporary file for a long command: %w", err)
+		return nil, nil, fmt.Errorf("a temporary file for the command: %w", err)
 	}
 	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("a temporary file for a long command: %w", err), os.Remove(f.Name()))
+		return nil, nil, errors.Join(fmt.Errorf("a temporary file for the command: %w", err), os.Remove(f.Name()))
 	}
 	return []string{"bash", f.Name()}, func() { _ = os.Remove(f.Name()) }, nil // a temporary file
 }
