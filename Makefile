@@ -36,9 +36,9 @@ $(LINT):
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv $(TOOLS)/golangci-lint $@
 
-bench: ## Measure throughput, latency and footprint (BENCH=quick for a run under 50 s)
+bench: build ## Measure throughput, latency and footprint (BENCH=quick for a run under 50 s)
 	./scripts/bench-tools.sh $(TOOLS)
-	GUST_TEST_TOOLS=$(TOOLS) go run ./bench -profile $(or $(BENCH),full)
+	GUST_TEST_TOOLS=$(TOOLS) go run ./bench -profile $(or $(BENCH),full) -gust bin/gust
 
 fuzz: ## Fuzz every parser for FUZZTIME (default 20s) each
 	./scripts/fuzz.sh $(or $(FUZZTIME),20s)

@@ -3,6 +3,7 @@
 package daemontest
 
 import (
+	"context"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -185,6 +186,18 @@ func (c *crash) supply() {
 	})
 }
 
+// unfinished tells what a failed finish has waited for.
+func (c *crash) unfinished(a *app.App, busy, ticks []dag.Run) {
+	c.t.Logf("%d runs of ticks have succeeded, %d were expected", len(ticks), c.all["ticks"].slots)
+	for i := range busy {
+		tasks, err := a.Store.TaskInstanceList(context.Background(), busy[i].RunKey)
+		c.t.Logf("not ended: %+v (tasks: %v)", busy[i], err)
+		for _, ti := range tasks {
+			c.t.Logf("  %+v", ti)
+		}
+	}
+}
+
 // triggered are the DAGs that supply triggers, in turn.
 var triggered = []string{"orders", "waits", "retries", "fan", "parent", "orders", "doomed", "waits"}
 
@@ -194,14 +207,20 @@ func (c *crash) finish() *daemon {
 	d := c.start(c.args...).ready()
 	c.checkOrphans(d)
 	c.with(func(a *app.App) {
+		var busy, ticks []dag.Run
+		defer func() {
+			if c.t.Failed() {
+				c.unfinished(a, busy, ticks)
+			}
+		}()
 		c.await("the end of all runs", func() bool {
 			select {
 			case <-d.done:
 				c.t.Fatalf("the daemon has ended:\n%s", d.log.tail(40))
 			default:
 			}
-			busy := c.runs(a, store.RunListParams{States: []dag.RunState{dag.RunQueued, dag.RunRunning}})
-			ticks := c.runs(a, store.RunListParams{DagID: "ticks", States: []dag.RunState{dag.RunSuccess}})
+			busy = c.runs(a, store.RunListParams{States: []dag.RunState{dag.RunQueued, dag.RunRunning}})
+			ticks = c.runs(a, store.RunListParams{DagID: "ticks", States: []dag.RunState{dag.RunSuccess}})
 			return len(busy) == 0 && len(ticks) == c.all["ticks"].slots
 		})
 	})
