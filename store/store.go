@@ -54,8 +54,8 @@ type Store interface {
 type Engine interface {
 	// EngineLoad reads everything the scheduler continues with after a start.
 	EngineLoad(ctx context.Context) (*Snapshot, error)
-	// EngineRefresh reads what other processes may have changed: new queued runs, paused flags, pools. The same pointer
-	// as from the last call says that nothing of it has changed since. What it points to is never changed.
+	// EngineRefresh reads what other processes may have changed: new queued runs, paused flags, pools. What it points to
+	// is never changed.
 	EngineRefresh(ctx context.Context) (*Refresh, error)
 	// EngineCommit applies all changes in one durable transaction (survives power loss), or none.
 	EngineCommit(ctx context.Context, changes *Changes) error

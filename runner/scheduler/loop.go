@@ -96,10 +96,6 @@ func (s *Scheduler) refresh(batch []item) []item {
 		s.log.Warn("cannot read what other processes have written; it is tried again", "error", err)
 		return batch
 	}
-	if r == s.refreshed {
-		return batch // nothing has been committed since
-	}
-	s.refreshed = r
 	return append(batch, item{event: plan.Refreshed{Refresh: *r}})
 }
 

@@ -95,9 +95,8 @@ type Scheduler struct {
 	nextRefresh time.Time
 	nextBeat    time.Time
 	wake        time.Time
-	refreshed   *store.Refresh // the latest that the plan knows
-	answers     []item         // go before the inbox in the next round
-	reloads     int            // in a row
+	answers     []item // go before the inbox in the next round
+	reloads     int    // in a row
 }
 
 // New returns a scheduler that is not started.
