@@ -115,6 +115,16 @@ func (s *State) wakeDag(p *pipeline, at time.Time) {
 	s.setTimer(timer{at: at, pipeline: p})
 }
 
+// fired forgets a timer that is gone: should the clock go back before its time, it is set again.
+func (p *pipeline) fired(at time.Time) {
+	if p.wake.Equal(at) {
+		p.wake = time.Time{}
+	}
+	if p.wakeQueued.Equal(at) {
+		p.wakeQueued = time.Time{}
+	}
+}
+
 // startRuns starts queued runs, oldest first.
 func (s *State) startRuns(p *pipeline) {
 	for len(p.queued) > 0 && !p.row.IsPaused {

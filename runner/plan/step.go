@@ -97,6 +97,7 @@ func (s *State) fire() {
 		t := heap.Pop(&s.timers).(timer)
 		switch {
 		case t.pipeline != nil:
+			t.pipeline.fired(t.at)
 			s.touchDag(t.pipeline)
 		case t.run.tasks == nil:
 		case t.task == wholeRun:
