@@ -13,8 +13,8 @@ import (
 // scheduled is spelled out often here.
 const scheduled = dag.StateScheduled
 
-// Step takes in what has happened and decides what follows, as of now. now may lie before that of an earlier Step: then
-// what is due later is waited for longer, and nothing is done twice.
+// Step takes in what has happened and decides what follows, as of now. A nil event is passed over. now may lie before
+// that of an earlier Step: then what is due later is waited for longer, and nothing is done twice.
 func (s *State) Step(events []Event, now time.Time) Decision {
 	s.now = now.UTC()
 	if s.stepped { // what New has changed belongs to the first Step

@@ -147,6 +147,17 @@ func (s *Scheduler) decide(batch []item) (*plan.Decision, error) {
 		if taken, err = s.startOver(err, &d.Changes, taken); err != nil {
 			return nil, err
 		}
+		dropAnswers(events)
+	}
+}
+
+// dropAnswers takes the answers about previous runs out of a batch that a new state is to take in: they may be older
+// than what it was loaded from, and it asks again.
+func dropAnswers(events []plan.Event) {
+	for i, e := range events {
+		if _, ok := e.(plan.Past); ok {
+			events[i] = nil
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"gust/dag"
 	"gust/runner/executor"
 	"gust/runner/plan"
+	"gust/store"
 )
 
 // state waits for a run and compares its state.
@@ -190,4 +191,47 @@ func TestCreateRunTwice(t *testing.T) {
 	if _, err := h.WaitRun(ctx, blocked); err == nil {
 		t.Error("waited beyond the context")
 	}
+}
+
+// TestUncertainCommitWithAnAnswer: the answer about the previous run was read before that run ended in a commit of
+// which nobody can say whether it happened. It did, and the old answer must not hold the next run back.
+func TestUncertainCommitWithAnAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		h := start(t, nil, func(ctx context.Context, w executor.Work, report func(executor.Report)) executor.Report {
+			switch {
+			case w.Run.RunID == "m2" && w.Task.ID == "b":
+				time.Sleep(time.Second) // a is looked at again only after the commit in question
+			case w.Run.RunID == "m1" && w.Task.ID == "a":
+				report(executor.Report{Kind: executor.Started})
+				select {
+				case <-release:
+				case <-ctx.Done():
+				}
+			}
+			return executor.Report{Kind: executor.Succeeded}
+		}, nil)
+		defer h.halt()
+		h.load("etl\nb\na past\nb >> a")
+		first := h.create("etl", "m1")
+		time.Sleep(time.Second)
+		running := h.task(first, "a")
+		attempt := running.Attempt()
+		h.store.Before = func(c *store.Changes) {
+			for i := range c.Runs {
+				if r := &c.Runs[i].Run; r.RunID == "m2" && r.State == dag.RunRunning {
+					h.store.Before = nil
+					h.Report(executor.Report{Kind: executor.Succeeded, Attempt: attempt})
+					h.store.FailNext(nil, store.ErrUncertain)
+				}
+			}
+		}
+		second := h.create("etl", "m2")
+		time.Sleep(time.Minute)
+		close(release)
+		if r := h.store.Run(second); r.State != dag.RunSuccess {
+			t.Errorf("run m2 is %s, its task %s", r.State, h.task(second, "a").State)
+		}
+	})
 }
