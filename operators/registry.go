@@ -91,6 +91,16 @@ func (r *Registry) Specs() []*Spec {
 	return out
 }
 
+// Parameters lists the names of all parameters that some operator declares, sorted.
+func (r *Registry) Parameters() []string {
+	var names []string
+	for _, s := range r.specs {
+		names = append(names, s.Schema().Names()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Schema is the operator's parameter schema.
 func (s *Spec) Schema() *param.Schema {
 	schema, err := param.Of(s.New())

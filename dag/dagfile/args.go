@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,6 +72,12 @@ func (b *builder) defaultArg(s *scope, e entry, path string, dagLevel bool) {
 		})
 	default:
 		s.args[e.key] = argument{e.val, path}
+		if names := b.opts.Operators.Parameters(); e.key != "timezone" && !slices.Contains(names, e.key) {
+			b.warn(e.pos, path, Problem{
+				Message: "has no effect: neither a task argument nor a parameter of any operator",
+				Nearest: b.nearest(e.key, slices.Concat(names, sortedKeys(baseArgs), []string{"params"})),
+			})
+		}
 	}
 }
 
