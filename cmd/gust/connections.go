@@ -214,9 +214,10 @@ func (c *cli) connectionsExport() *cobra.Command {
 
 func (c *cli) connectionsTest() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "test CONN_ID",
-		Short:   "Test a connection: for AWS, ask STS who it is",
-		Long:    "Test a connection. For AWS this calls STS GetCallerIdentity, which proves the credentials, not the permissions.",
+		Use:   "test CONN_ID",
+		Short: "Test a connection: ask AWS who it is, an HTTP host for its base URL",
+		Long: "Test a connection. For AWS this calls STS GetCallerIdentity, which proves the credentials, not the permissions.\n" +
+			"For HTTP it is a GET of the connection's base URL; a status of 400 or above is a failure.",
 		Example: "  gust connections test aws_prod",
 		Args:    arguments("CONN_ID"), ValidArgsFunction: c.completeConnections,
 	}
@@ -225,14 +226,13 @@ func (c *cli) connectionsTest() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if conn.Type != "aws" {
-			return &exitError{codeFailed, fmt.Errorf("connection %q is of type %q; only aws connections can be tested", args[0], conn.Type)}
-		}
 		c.printf("Retrieving connection: %q\nTesting...\n", args[0])
-		ok, message := a.AWS.Test(cmd.Context(), conn)
-		message = a.Masker.Mask(message)
-		if !ok {
-			return &exitError{codeFailed, fmt.Errorf("connection %q failed: %s", args[0], message)}
+		message, ok, err := a.TestConnection(cmd.Context(), conn)
+		if err == nil && !ok {
+			err = fmt.Errorf("connection %q failed: %s", args[0], message)
+		}
+		if err != nil {
+			return &exitError{codeFailed, err}
 		}
 		c.printf("Connection success!\n%s\n", message)
 		return nil
