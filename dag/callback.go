@@ -1,0 +1,50 @@
+package dag
+
+import "time"
+
+// CallbackEvent says when a callback is called, by Airflow's parameter names.
+type CallbackEvent string
+
+// Callback events. Of a DAG only success, failure and a missed deadline count.
+const (
+	OnExecute  CallbackEvent = "on_execute_callback"
+	OnSuccess  CallbackEvent = "on_success_callback"
+	OnFailure  CallbackEvent = "on_failure_callback" // of a task: no try is left
+	OnRetry    CallbackEvent = "on_retry_callback"
+	OnSkipped  CallbackEvent = "on_skipped_callback" // the task itself decided to be skipped
+	OnDeadline CallbackEvent = "deadline"
+)
+
+// Callback is something to call when an event happens. What it is and how it is called is Kind's business; see the
+// packages below notifiers. It never changes the state of what it is about.
+type Callback struct {
+	Event CallbackEvent `json:"event"`
+	// Kind is a registered notifier: "python", "bash", "http", "slack".
+	Kind string `json:"kind"`
+	// Params are the notifier's parameters as written, templates not yet rendered.
+	Params map[string]any `json:"params,omitempty"`
+}
+
+// DeadlineReference is what a deadline counts from (Airflow: DeadlineReference).
+type DeadlineReference string
+
+// Deadline references.
+const (
+	DeadlineQueuedAt       DeadlineReference = "DAGRUN_QUEUED_AT"
+	DeadlineLogicalDate    DeadlineReference = "DAGRUN_LOGICAL_DATE"
+	DeadlineFixedDatetime  DeadlineReference = "FIXED_DATETIME"
+	DeadlineAverageRuntime DeadlineReference = "AVERAGE_RUNTIME"
+)
+
+// Deadline asks for a callback when a run has not ended in time (Airflow: DeadlineAlert). The run goes on.
+type Deadline struct {
+	Reference DeadlineReference `json:"reference"`
+	// At is the instant of FIXED_DATETIME.
+	At time.Time `json:"at,omitzero"`
+	// Limit is over how many finished runs AVERAGE_RUNTIME is taken (default 10); MinRuns is how many there must be.
+	Limit   int `json:"limit,omitempty"`
+	MinRuns int `json:"min_runs,omitempty"`
+	// Interval is added to the reference; it may be negative.
+	Interval time.Duration `json:"interval"`
+	Callback Callback      `json:"callback"`
+}
