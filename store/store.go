@@ -130,9 +130,11 @@ type RunChange struct {
 	Run  dag.Run
 }
 
-// TaskChange writes a task instance. New inserts, otherwise the row must be in state From with try number FromTry.
+// TaskChange writes a task instance. New inserts, otherwise the row must be in state From with try number FromTry. Gone
+// deletes the row: that of a mapped task whose instances take its place.
 type TaskChange struct {
 	New     bool
+	Gone    bool
 	From    dag.State
 	FromTry int
 	Task    dag.TaskInstance
@@ -232,6 +234,8 @@ type XComs interface {
 	// an interrupted attempt counts as earlier although it has the same try number), or ErrNotFound.
 	XComPrevious(ctx context.Context, key dag.Key, name string) (*XCom, error)
 	XComList(ctx context.Context, key dag.Key) ([]XCom, error)
+	// XComMapped returns what the instances of a mapped task have pushed under name, by map index.
+	XComMapped(ctx context.Context, run dag.RunKey, taskID, name string) ([]XCom, error)
 }
 
 // Variable is a row of variables. Value is ciphertext when Encrypted.

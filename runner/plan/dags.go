@@ -272,8 +272,7 @@ func (s *State) poolChanged(g *gate) {
 func (s *State) includeDeferred(g *gate, on bool) {
 	g.deferred = on
 	for _, r := range s.runs {
-		for i := range r.tasks {
-			t := &r.tasks[i]
+		for t := range r.all {
 			if t.row.State != dag.StateDeferred || t.row.Pool != g.name {
 				continue
 			}

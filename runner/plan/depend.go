@@ -11,10 +11,14 @@ func (s *State) examineTask(t *task) {
 	if t.row.State != dag.StateNone || t.run.row.State != dag.RunRunning {
 		return
 	}
-	switch v := t.spec.TriggerRule.Evaluate(t.up); {
+	switch v := t.verdict(); {
 	case v.Set != dag.StateNone:
 		s.finish(t, v.Set, s.now)
 	case v.Run && t.pastReason() == "":
+		if t.spec.Mapped != nil && t.base == nil {
+			s.expand(t)
+			return
+		}
 		s.newTry(t)
 	}
 }
@@ -66,6 +70,9 @@ func (s *State) move(t *task, to dag.State) {
 	from, r := t.row.State, t.run
 	t.row.State = to
 	s.mark(t)
+	if b := t.base; b != nil && from == dag.StateNone && to != dag.StateNone {
+		b.untouched--
+	}
 	wasLive, isLive := from != dag.StateNone && !from.Finished(), to != dag.StateNone && !to.Finished()
 	switch {
 	case isLive && !wasLive:
@@ -83,7 +90,7 @@ func (s *State) move(t *task, to dag.State) {
 	for _, j := range r.graph.down[t.index] {
 		d := &r.tasks[j]
 		d.up.Add(to, 1)
-		if d.row.State == dag.StateNone {
+		if d.row.State == dag.StateNone || d.expanded {
 			s.look(d)
 		}
 	}
@@ -95,6 +102,13 @@ func (s *State) move(t *task, to dag.State) {
 
 // finish ends a task. Its slots become free; what waited for it is looked at again.
 func (s *State) finish(t *task, to dag.State, at time.Time) {
+	if t.former != nil {
+		s.restore(t)
+		for u := range t.each {
+			s.finish(u, to, at)
+		}
+		return
+	}
 	s.release(t, heldSlot|heldPool)
 	if at.Before(t.row.StartDate) {
 		at = t.row.StartDate // the clock went back

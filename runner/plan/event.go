@@ -20,6 +20,8 @@ type Config struct {
 	Timetable func(*dag.DAG) (timetable.Timetable, error)
 	// StateLag is how long a task is scheduled or running before its row says so. 0 means 100 ms, negative none.
 	StateLag time.Duration
+	// MaxMapLength is [core] max_map_length: the most instances that a mapped task may have. 0 means 1024.
+	MaxMapLength int
 	// Replaces is the State that this one replaces while executor and trigger loop go on: what they hold and the DAGs that
 	// files have delivered are kept. Lost says that its latest Decision was not committed. An attempt that is out, but
 	// that the rows no longer know, is killed or dropped.
@@ -29,7 +31,7 @@ type Config struct {
 
 const defaultStateLag = 100 * time.Millisecond
 
-// Event is something that happened: File, Scanned, Version, Refreshed, Reported, Past, Recent, Taken or Stopping. That
+// Event is something that happened: File, Scanned, Version, Refreshed, Reported, Past, Recent, Lengths, Taken or Stopping. That
 // time has passed needs no event: every Step looks at the clock it is given.
 type Event interface{ event() }
 
@@ -73,6 +75,15 @@ type Recent struct {
 	States []dag.RunState
 }
 
+// Lengths answers a Need: how many items the mapped fields of a task have, in the order of its Mapping.Fields.
+type Lengths struct {
+	Run    dag.RunKey
+	TaskID string
+	Items  []int
+	// Problem says why the task cannot be expanded, "" when it can: a source that is missing or is no list or object.
+	Problem string
+}
+
 // Taken says that this scheduled run could not be created because its run id or logical date is taken.
 type Taken struct{ Run dag.Run }
 
@@ -86,6 +97,7 @@ func (Refreshed) event() {}
 func (Reported) event()  {}
 func (Past) event()      {}
 func (Recent) event()    {}
+func (Lengths) event()   {}
 func (Taken) event()     {}
 func (Stopping) event()  {}
 
@@ -133,7 +145,7 @@ func (Park) effect()     {}
 func (Kill) effect()     {}
 func (Drop) effect()     {}
 
-// Need is a question to the store: one of Version, Recent and Before is set.
+// Need is a question to the store: one of Version, Recent, Before and Mapped is set.
 type Need struct {
 	// Version asks for this DAG version, to be answered with a Version event.
 	Version string
@@ -145,4 +157,8 @@ type Need struct {
 	Before        *dag.Run
 	ScheduledOnly bool
 	Tasks         []string
+	// Mapped asks for the lengths of the mapped fields of this task of DAG in Run, to be answered with a Lengths event.
+	Mapped *dag.Task
+	DAG    *dag.DAG
+	Run    dag.RunKey
 }

@@ -73,11 +73,7 @@ func (s *State) loadRun(a *store.ActiveRun, versions map[string]*dag.DAG) *run {
 
 // occupy counts what the attempts that are out hold, before anything new is let in.
 func (s *State) occupy(r *run) {
-	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent {
-			continue
-		}
+	for t := range r.all {
 		keeps := s.pool(t.row.Pool).deferred
 		switch t.row.State {
 		case dag.StateQueued, dag.StateRunning, dag.StateRestarting:
@@ -110,9 +106,8 @@ func (s *State) isHeld(t *task) bool {
 func (s *State) resume(r *run) {
 	s.skipAgain(r, r.skips)
 	r.skips = nil
-	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent || t.fresh {
+	for t := range r.all {
+		if t.fresh {
 			continue
 		}
 		switch t.row.State {
@@ -168,8 +163,8 @@ func (s *State) endStrangers() {
 		if r == nil || r.tasks == nil {
 			return false
 		}
-		i, ok := r.graph.index[a.TaskID]
-		return ok && r.tasks[i].row.Attempt() == a && slices.Contains(states, r.tasks[i].row.State)
+		t := r.find(a.Key)
+		return t != nil && t.row.Attempt() == a && slices.Contains(states, t.row.State)
 	}
 	for _, a := range s.out.sorted() {
 		if !current(a, dag.StateQueued, dag.StateRunning, dag.StateRestarting) {

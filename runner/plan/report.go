@@ -17,12 +17,8 @@ func (s *State) report(r *executor.Report) bool {
 	if run == nil || run.tasks == nil {
 		return false
 	}
-	i, ok := run.graph.index[r.Attempt.TaskID]
-	if !ok {
-		return false
-	}
-	t := &run.tasks[i]
-	if t.row.MapIndex != r.Attempt.MapIndex || t.row.TryNumber != r.Attempt.TryNumber {
+	t := run.find(r.Attempt.Key)
+	if t == nil || t.row.TryNumber != r.Attempt.TryNumber {
 		return false
 	}
 	if !s.accept(t, r) {
@@ -161,7 +157,7 @@ func (s *State) retryLater(t *task, at time.Time, delay time.Duration) {
 
 // sleep wakes the task at its NotBefore.
 func (s *State) sleep(t *task) {
-	s.setTimer(timer{at: t.row.NotBefore, run: t.run, task: t.index})
+	s.setTimer(timer{at: t.row.NotBefore, run: t.run, task: t.index, instance: t.row.MapIndex})
 }
 
 // restarted begins a new try of a task that was cleared while it ran, once its attempt has ended, however it did.

@@ -212,16 +212,20 @@ func (r *run) covers(t *dag.Task) bool {
 func (s *State) build(r *run, stored []dag.TaskInstance) {
 	g := r.graph
 	r.tasks = make([]task, len(g.dag.Tasks))
+	mapped := map[int][]dag.TaskInstance{}
 	for i := range stored {
 		row := &stored[i]
 		j, ok := g.index[row.TaskID]
-		if !ok || row.MapIndex >= 0 {
+		switch {
+		case ok && row.MapIndex >= 0 && g.dag.Tasks[j].Mapped != nil:
+			mapped[j] = append(mapped[j], *row)
+		case !ok || row.MapIndex >= 0:
 			s.removeRow(row)
-			continue
+		default:
+			t := &r.tasks[j]
+			t.run = r // says that there is a row
+			t.row, t.saved, t.savedTry = *row, row.State, row.TryNumber
 		}
-		t := &r.tasks[j]
-		t.run = r // says that there is a row
-		t.row, t.saved, t.savedTry = *row, row.State, row.TryNumber
 	}
 	for i := range r.tasks {
 		t, spec := &r.tasks[i], g.dag.Tasks[i]
@@ -232,19 +236,21 @@ func (s *State) build(r *run, stored []dag.TaskInstance) {
 				continue
 			}
 			t.fresh = true
-			t.row = dag.TaskInstance{
-				Key:      dag.Key{DagID: r.row.DagID, RunID: r.row.RunID, TaskID: spec.ID, MapIndex: -1},
-				MaxTries: max(0, spec.Retries), Operator: spec.Operator,
-				Pool: cmp.Or(spec.Pool, dag.DefaultPool), PoolSlots: max(1, spec.PoolSlots), Priority: g.weight[i],
+			t.row = r.newRow(t, -1)
+			if rows := mapped[i]; len(rows) > 0 {
+				s.buildMapped(t, rows)
+			} else {
+				s.mark(t)
 			}
-			s.mark(t)
 		}
-		s.count(t)
+		for u := range t.each {
+			s.count(u)
+		}
 	}
 	for i := range r.tasks {
 		t := &r.tasks[i]
 		for _, j := range g.up[i] {
-			if u := &r.tasks[j]; !u.absent {
+			for u := range r.tasks[j].each {
 				t.up.Total++
 				t.up.Add(u.row.State, 1)
 			}
@@ -252,6 +258,16 @@ func (s *State) build(r *run, stored []dag.TaskInstance) {
 		if t.row.State == dag.StateNone {
 			s.look(t)
 		}
+	}
+}
+
+// newRow is the row of a task instance that has none yet.
+func (r *run) newRow(t *task, mapIndex int) dag.TaskInstance {
+	spec := t.spec
+	return dag.TaskInstance{
+		Key:      dag.Key{DagID: r.row.DagID, RunID: r.row.RunID, TaskID: spec.ID, MapIndex: mapIndex},
+		MaxTries: max(0, spec.Retries), Operator: spec.Operator,
+		Pool: cmp.Or(spec.Pool, dag.DefaultPool), PoolSlots: max(1, spec.PoolSlots), Priority: r.graph.weight[t.index],
 	}
 }
 
@@ -280,29 +296,30 @@ func (s *State) closeRun(r *run) {
 		} else {
 			s.endRun(r, dag.RunSuccess, "")
 		}
-	case r.live == 0 && r.pastOpen == 0:
+	case r.live == 0 && r.pastOpen == 0 && r.asking == 0:
 		s.endRun(r, dag.RunFailed, reasonDeadlock)
 	}
 }
 
 // failed reports whether a run whose tasks have all finished has failed: its leaves decide.
 func (r *run) failed() bool {
-	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent || !t.row.State.FailedState() {
-			continue
-		}
-		if r.graph.dag.FailFast || r.leaf(i) {
+	for t := range r.all {
+		if t.row.State.FailedState() && (r.graph.dag.FailFast || r.decides(t.index)) {
 			return true
 		}
 	}
 	return false
 }
 
-// leaf reports whether no instance of the run lies behind task i.
-func (r *run) leaf(i int) bool {
+// decides reports whether task i is one of those that decide the state of the run: no task lies behind it, apart from
+// teardowns that do not count.
+func (r *run) decides(i int) bool {
+	ignored := func(spec *dag.Task) bool { return spec.Teardown && !spec.OnFailureFailRun }
+	if ignored(r.tasks[i].spec) {
+		return false
+	}
 	for _, j := range r.graph.down[i] {
-		if !r.tasks[j].absent {
+		if d := &r.tasks[j]; !d.absent && !ignored(d.spec) {
 			return false
 		}
 	}
@@ -347,8 +364,10 @@ func (s *State) failFast(t *task) {
 // abort finishes every unfinished task of a run: those that had begun in the given state, the others as skipped.
 func (s *State) abort(r *run, begun dag.State, reason string) {
 	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent || t.row.State.Finished() {
+		s.restore(&r.tasks[i])
+	}
+	for t := range r.all {
+		if t.row.State.Finished() {
 			continue
 		}
 		to := dag.StateSkipped

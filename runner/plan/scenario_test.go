@@ -151,14 +151,19 @@ func (s *scenario) trigger(args []string) error {
 	return nil
 }
 
-// key reads "run.task"; the run may be of any DAG.
+// key reads "run.task" or "run.task[index]"; the run may be of any DAG.
 func (s *scenario) key(name string) (dag.Key, error) {
 	run, task, ok := strings.Cut(name, ".")
 	if !ok {
 		return dag.Key{}, errUsage
 	}
 	key, err := s.run(run)
-	return dag.Key{DagID: key.DagID, RunID: key.RunID, TaskID: task, MapIndex: -1}, err
+	index := -1
+	if id, rest, mapped := strings.Cut(task, "["); mapped && err == nil {
+		task = id
+		index, err = strconv.Atoi(strings.TrimSuffix(rest, "]"))
+	}
+	return dag.Key{DagID: key.DagID, RunID: key.RunID, TaskID: task, MapIndex: index}, err
 }
 
 // run finds a run by its id. "DAG@N" is the Nth run of a DAG, oldest first, from 1.
@@ -231,6 +236,8 @@ func (s *scenario) report(cmd string, args []string) error {
 			r.Follow = &names
 		case "skipall":
 			r.SkipAll = true
+		case "value":
+			r.XComs = []store.XCom{{Name: dag.ReturnValue, Value: json.RawMessage(v)}}
 		case "xcom":
 			r.XComs = []store.XCom{{Name: v, Value: json.RawMessage(`1`)}}
 		default:
@@ -360,14 +367,22 @@ func (s *scenario) expectOther(what string, args []string) error {
 	return errUsage
 }
 
+// instanceName is how scenarios write a task instance.
+func instanceName(k dag.Key) string {
+	if k.MapIndex >= 0 {
+		return fmt.Sprintf("%s.%s[%d]", k.RunID, k.TaskID, k.MapIndex)
+	}
+	return k.RunID + "." + k.TaskID
+}
+
 func (s *scenario) expectSet(set map[dag.Attempt]executor.Work, want []string) error {
 	var got []string
 	for a := range set {
-		got = append(got, a.RunID+"."+a.TaskID)
+		got = append(got, instanceName(a.Key))
 	}
 	for i, name := range want {
 		if key, err := s.key(name); err == nil {
-			want[i] = key.RunID + "." + key.TaskID
+			want[i] = instanceName(key)
 		}
 	}
 	slices.Sort(got)

@@ -81,7 +81,7 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 		task.Pool = rapid.SampledFrom([]string{dag.DefaultPool, "p1", "p2"}).Draw(t, "pool")
 		task.PoolSlots = rapid.IntRange(1, 2).Draw(t, "pool_slots")
 		task.PriorityWeight = rapid.IntRange(1, 3).Draw(t, "weight")
-		switch rapid.IntRange(0, 11).Draw(t, "kind") {
+		switch rapid.IntRange(0, 13).Draw(t, "kind") {
 		case 0:
 			task.Inline = true
 		case 1:
@@ -94,10 +94,13 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 			task.DependsOnPast = true
 		case 5:
 			task.WaitForDownstream = true
+		case 6, 7:
+			task.Mapped = drawMapping(t, task, i)
 		}
 		for j := range i {
-			if rapid.IntRange(0, 2).Draw(t, "edge") == 0 {
-				task.Upstream = append(task.Upstream, fmt.Sprintf("t%d", j))
+			id := fmt.Sprintf("t%d", j)
+			if rapid.IntRange(0, 2).Draw(t, "edge") == 0 && !slices.Contains(task.Upstream, id) {
+				task.Upstream = append(task.Upstream, id)
 			}
 		}
 		d.Tasks = append(d.Tasks, task)
@@ -105,10 +108,30 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 	return plantest.Finish(d)
 }
 
+// drawMapping maps a task over a list, or over what one or two earlier tasks push, which it then waits for.
+func drawMapping(t *rapid.T, task *dag.Task, earlier int) *dag.Mapping {
+	m := &dag.Mapping{}
+	for f := range rapid.IntRange(1, 2).Draw(t, "fields") {
+		field := dag.MappedField{Name: fmt.Sprintf("f%d", f)}
+		if source := rapid.IntRange(-1, earlier-1).Draw(t, "source"); source >= 0 {
+			id := fmt.Sprintf("t%d", source)
+			field.Source = &dag.XComRef{TaskID: id, Key: dag.ReturnValue}
+			task.Upstream = append(task.Upstream, id)
+		} else {
+			field.Value = make([]any, rapid.IntRange(0, 3).Draw(t, "length"))
+		}
+		m.Fields = append(m.Fields, field)
+	}
+	return m
+}
+
 // roll is a number that belongs to an attempt.
 func (s *setting) roll(a dag.Attempt, what string) int {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d %s %s %s %d %s", s.seed, a.DagID, a.RunID, a.TaskID, a.TryNumber, what)
+	if a.MapIndex >= 0 {
+		_, _ = fmt.Fprintf(h, " %d", a.MapIndex)
+	}
 	return int(h.Sum64() % 100)
 }
 
@@ -139,6 +162,9 @@ func (s *setting) outcome(w executor.Work, now time.Time) executor.Report {
 		r.Follow = &follow
 	case s.skips && s.roll(a, "short") < 5:
 		r.SkipAll = true
+	}
+	if n := s.roll(a, "value"); r.Kind == executor.Succeeded && n < 90 { // else nothing, which cannot be mapped over
+		r.XComs = []store.XCom{{Name: dag.ReturnValue, Value: json.RawMessage([]string{"[]", "[1]", "[1,2]", "[1,2,3]"}[n%4])}}
 	}
 	return r
 }
@@ -342,7 +368,7 @@ func (m *sim) result() map[string]string {
 		out[r.RunID] = string(r.State) + " " + r.Reason
 		tasks, _ := m.store.TaskInstanceList(context.Background(), r.RunKey)
 		for _, ti := range tasks {
-			out[r.RunID+"."+ti.TaskID] = fmt.Sprintf("%s try %d", ti.State, ti.TryNumber)
+			out[instanceName(ti.Key)] = fmt.Sprintf("%s try %d", ti.State, ti.TryNumber)
 		}
 	}
 	return out

@@ -71,9 +71,11 @@ func (m *sim) onCommit(c *store.Changes) {
 
 // checkEnd checks a run at its end: nothing in it could go on, and its outcome is that of its leaves.
 func (m *sim) checkEnd(d *dag.DAG, r *dag.Run, tasks []dag.TaskInstance) {
-	states := map[string]dag.State{}
+	states := map[string]dag.State{} // of a mapped task, the worst of its instances
 	for _, ti := range tasks {
-		states[ti.TaskID] = ti.State
+		if old, ok := states[ti.TaskID]; !ok || !old.FailedState() && !ti.State.Succeeded() {
+			states[ti.TaskID] = ti.State
+		}
 	}
 	want, reason := dag.RunSuccess, ""
 	for _, t := range d.Tasks {

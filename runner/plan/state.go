@@ -90,6 +90,7 @@ type run struct {
 	unfinished int
 	live       int // neither none nor finished
 	pastOpen   int // unfinished and dependent on the previous run
+	asking     int // mapped tasks whose number of instances is being looked up
 	limit      gate
 	perTask    map[int]*gate
 	deadline   time.Time
@@ -123,6 +124,16 @@ type task struct {
 	// pulled is the gate whose capacity this ready task is counted against; held says which gates it occupies.
 	pulled *gate
 	held   held
+
+	// base is the mapped task that an instance belongs to, nil for every other task. instances are those of a mapped
+	// task once it is expanded, by map index; it has no row of its own then. former are the rows of an earlier expansion
+	// that has been cleared as a whole: the task is expanded again, and they stand for it until then.
+	base      *task
+	instances []task
+	former    []dag.TaskInstance
+	asked     bool // for the lengths of the mapped fields
+	expanded  bool
+	untouched int // instances without a state
 
 	absent  bool // the run has no instance of this task
 	fresh   bool // not in the store yet
@@ -230,8 +241,16 @@ func (s *State) mark(t *task) {
 	}
 }
 
+// look lets a task without a state be examined; of an expanded task, its instances.
 func (s *State) look(t *task) {
-	if !t.listed && !t.absent {
+	switch {
+	case t.expanded:
+		for i := 0; t.untouched > 0 && i < len(t.instances); i++ {
+			if u := &t.instances[i]; u.row.State == dag.StateNone {
+				s.look(u)
+			}
+		}
+	case !t.listed && !t.absent:
 		t.listed = true
 		s.examine.push(t)
 	}

@@ -1,9 +1,11 @@
 package scheduler
 
 import (
+	"errors"
 	"fmt"
 
 	"gust/dag"
+	"gust/runner/expansion"
 	"gust/runner/plan"
 	"gust/store"
 )
@@ -45,9 +47,27 @@ func (s *Scheduler) ask(n plan.Need) (plan.Event, error) {
 			e.States = append(e.States, runs[i].State)
 		}
 		return e, nil
+	case n.Mapped != nil:
+		return s.askLengths(n)
 	default:
 		return s.askPast(n)
 	}
+}
+
+// askLengths looks up how many items a mapped task runs over.
+func (s *Scheduler) askLengths(n plan.Need) (plan.Event, error) {
+	e := plan.Lengths{Run: n.Run, TaskID: n.Mapped.ID}
+	var err error
+	e.Items, err = expansion.Lengths(s.ctx, s.opts.Store, n.DAG, n.Run, n.Mapped.Mapped)
+	var unmappable *expansion.UnmappableError
+	if errors.As(err, &unmappable) {
+		e.Problem = err.Error()
+		return e, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("expand task %s of run %s: %w", n.Mapped.ID, n.Run.RunID, err)
+	}
+	return e, nil
 }
 
 // pastDepth is how many runs are searched for an instance of a task that the previous run does not have.

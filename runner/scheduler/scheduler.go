@@ -29,6 +29,8 @@ type Store interface {
 	RunGet(ctx context.Context, key dag.RunKey) (*dag.Run, error)
 	RunList(ctx context.Context, params *store.RunListParams) ([]dag.Run, error)
 	TaskInstanceList(ctx context.Context, run dag.RunKey) ([]dag.TaskInstance, error)
+	XComGet(ctx context.Context, key dag.Key, name string) (*store.XCom, error)
+	XComMapped(ctx context.Context, run dag.RunKey, taskID, name string) ([]store.XCom, error)
 	DagVersionGet(ctx context.Context, version string) (*dag.DAG, error)
 }
 

@@ -44,6 +44,9 @@ const (
 	taskStateSQL = `SELECT state, try_number FROM task_instance
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4`
 
+	taskDeleteSQL = `DELETE FROM task_instance
+		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4 AND state IS ?5 AND try_number = ?6`
+
 	historySQL = `INSERT OR REPLACE INTO task_instance_history (` + taskColumns + `) VALUES ` + taskValues
 
 	taskGetSQL = `SELECT ` + taskColumns + ` FROM task_instance
@@ -119,6 +122,19 @@ func (t *transaction) insertTask(ti *dag.TaskInstance) error {
 		return fmt.Errorf("task instance %s: %w: %w", ti.Key, store.ErrExists, err)
 	}
 	return fmt.Errorf("task instance %s: %w", ti.Key, err)
+}
+
+// deleteTask deletes a row whose place is taken by mapped instances.
+func (t *transaction) deleteTask(c *store.TaskChange) error {
+	k := c.Task.Key
+	changed, err := t.exec(taskDeleteSQL, k.DagID, k.RunID, k.TaskID, int64(k.MapIndex), stateValue(c.From), int64(c.FromTry))
+	if err != nil {
+		return fmt.Errorf("task instance %s: %w", k, err)
+	}
+	if changed == 1 {
+		return nil
+	}
+	return t.taskConflict(c)
 }
 
 // putTask runs a statement that takes all of taskColumns.

@@ -18,6 +18,7 @@ import (
 //	etl max_active_runs=1 catchup schedule=@daily start=2025-01-01
 //	extract retries=2 retry_delay=10s
 //	load rule=all_done pool=db slots=2
+//	each maps=[1,2] maps2=extract
 //	extract >> transform check >> load
 //
 // A task that only a chain names has no options. It panics on bad text: it is for tests.
@@ -174,9 +175,29 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		t.StartDate = date(v)
 	case "end":
 		t.EndDate = date(v)
+	case "setup":
+		t.Setup = true
+	case "teardown":
+		t.Teardown, t.Setups = true, strings.FieldsFunc(v, func(c rune) bool { return c == ',' })
+	case "decides":
+		t.OnFailureFailRun = true
 	default:
-		panic("unknown task option " + k)
+		if !strings.HasPrefix(k, "maps") {
+			panic("unknown task option " + k)
+		}
+		if t.Mapped == nil {
+			t.Mapped = &dag.Mapping{}
+		}
+		t.Mapped.Fields = append(t.Mapped.Fields, field(k, v))
 	}
+}
+
+// field is a mapped field: a JSON list without spaces, or the task that pushes one.
+func field(name, v string) dag.MappedField {
+	if strings.HasPrefix(v, "[") {
+		return dag.MappedField{Name: name, Value: must(dag.DecodeJSON([]byte(v)))}
+	}
+	return dag.MappedField{Name: name, Source: &dag.XComRef{TaskID: v, Key: dag.ReturnValue}}
 }
 
 func number(v string) int             { return must(strconv.Atoi(v)) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gust/dag"
+	"gust/runner/expansion"
 	"gust/runner/plan"
 	"gust/store"
 )
@@ -249,6 +250,11 @@ func (s *Store) apply(c *store.Changes) error {
 		delete(s.xcoms, k)
 	}
 	for _, t := range c.Tasks {
+		if t.Gone {
+			delete(s.tasks, t.Task.Key)
+			s.order[t.Task.Run()] = slices.DeleteFunc(s.order[t.Task.Run()], func(k dag.Key) bool { return k == t.Task.Key })
+			continue
+		}
 		if t.New {
 			s.order[t.Task.Run()] = append(s.order[t.Task.Run()], t.Task.Key)
 		}
@@ -339,6 +345,9 @@ func (s *Store) Answer(n plan.Need) (plan.Event, error) {
 		}
 		return e, err
 	}
+	if n.Mapped != nil {
+		return s.lengths(n)
+	}
 	p := &store.RunListParams{DagID: n.Before.DagID, Before: n.Before.RunAfter}
 	if n.ScheduledOnly {
 		p.Types = []dag.RunType{dag.RunScheduled}
@@ -356,6 +365,42 @@ func (s *Store) Answer(n plan.Need) (plan.Event, error) {
 		}
 	}
 	return e, err
+}
+
+func (s *Store) lengths(n plan.Need) (plan.Event, error) {
+	ctx := context.Background()
+	e := plan.Lengths{Run: n.Run, TaskID: n.Mapped.ID}
+	var err error
+	e.Items, err = expansion.Lengths(ctx, s, n.DAG, n.Run, n.Mapped.Mapped)
+	var unmappable *expansion.UnmappableError
+	if errors.As(err, &unmappable) {
+		e.Problem, err = err.Error(), nil
+	}
+	return e, err
+}
+
+// XComGet implements store.XComs.
+func (s *Store) XComGet(_ context.Context, key dag.Key, name string) (*store.XCom, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x, ok := s.xcoms[key][name]; ok {
+		return &x, nil
+	}
+	return nil, store.ErrNotFound
+}
+
+// XComMapped implements store.XComs.
+func (s *Store) XComMapped(_ context.Context, run dag.RunKey, taskID, name string) ([]store.XCom, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []store.XCom
+	for key, values := range s.xcoms {
+		if x, ok := values[name]; ok && key.Run() == run && key.TaskID == taskID && key.MapIndex >= 0 {
+			out = append(out, x)
+		}
+	}
+	slices.SortFunc(out, func(a, b store.XCom) int { return a.MapIndex - b.MapIndex })
+	return out, nil
 }
 
 // SetPaused pauses or unpauses a DAG, as another process would.
