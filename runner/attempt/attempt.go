@@ -38,6 +38,10 @@ type Env struct {
 	Now func() time.Time
 	// XComMaxBytes is the largest XCom value, in bytes of JSON ([core] xcom_max_bytes); 0 means DefaultXComMaxBytes.
 	XComMaxBytes int
+	// MaxMapLength is [core] max_map_length, the longest list that a task may be mapped over; 0 means 1024.
+	MaxMapLength int
+
+	expansions expansions
 }
 
 // Open returns the handle of an attempt. Close it when the attempt leaves the process's hands.
@@ -153,7 +157,8 @@ func (h *Handle) XComPush(ctx context.Context, key string, value any) error {
 	return nil
 }
 
-// XComPull reads a value pushed in the same run; an empty taskID means this very attempt.
+// XComPull reads a value pushed in the same run; an empty taskID means this very attempt. Of a mapped task it is the list
+// of what its instances have pushed.
 func (h *Handle) XComPull(ctx context.Context, taskID, key string) (json.RawMessage, bool, error) {
 	from := h.work.Instance.Key
 	own := taskID == "" || taskID == from.TaskID
@@ -165,14 +170,13 @@ func (h *Handle) XComPull(ctx context.Context, taskID, key string) (json.RawMess
 			return raw, true, nil
 		}
 	} else {
+		if task := h.work.DAG.Task(taskID); task != nil && task.Mapped != nil {
+			return h.pullMapped(ctx, taskID, key)
+		}
 		from.TaskID = taskID
 		from.MapIndex = -1
 	}
 	x, err := h.get(ctx, from, key)
-	if x == nil && err == nil && !own && h.work.Instance.MapIndex >= 0 {
-		from.MapIndex = h.work.Instance.MapIndex
-		x, err = h.get(ctx, from, key)
-	}
 	if err != nil {
 		return nil, false, fmt.Errorf("pull XCom %q of task %q: %w", key, from.TaskID, err)
 	}

@@ -37,6 +37,9 @@ func (h *Handle) Operator(ctx context.Context) (operators.Operator, *operators.S
 			return nil, nil, fmt.Errorf("task %q: %w", task.ID, err)
 		}
 	}
+	if params, err = h.mapped(ctx, params); err != nil {
+		return nil, nil, fmt.Errorf("task %q: %w", task.ID, err)
+	}
 	if errs := schema.Decode(op, params, false); len(errs) > 0 {
 		return nil, nil, decodeError(task.ID, errs)
 	}

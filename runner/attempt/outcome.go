@@ -40,6 +40,9 @@ func (h *Handle) Outcome(res operators.Result, err error, parked bool) executor.
 		rep.Kind, rep.Error = executor.Skipped, h.message(res.Reason)
 	default:
 		xcoms, err := h.returned(res.Value)
+		if err == nil {
+			err = h.mappable(xcoms)
+		}
 		if err != nil {
 			return h.Failure(err)
 		}

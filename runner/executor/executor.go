@@ -18,6 +18,9 @@ type Work struct {
 	// Instance is the row as committed when the attempt was queued. Its Deferral is set when a deferred attempt goes
 	// on: then Deferral.Event or Deferral.Failed holds the trigger's answer.
 	Instance dag.TaskInstance
+	// Expansion names the expansion that a mapped instance belongs to: another number means that the lists it is mapped
+	// over may have changed.
+	Expansion int
 	// NextAfter is when the timetable's next run is due, zero for none.
 	NextAfter time.Time
 }

@@ -121,7 +121,8 @@ func (s *State) restore(t *task) {
 // instantiate makes n instances; rows are those that are stored, by map index. What is stored beyond n is removed.
 func (s *State) instantiate(t *task, n int, rows []dag.TaskInstance) {
 	r := t.run
-	t.instances, t.expanded, t.untouched = make([]task, n), true, 0
+	s.seq++
+	t.instances, t.expanded, t.untouched, t.expansion = make([]task, n), true, 0, s.seq
 	for i := range t.instances {
 		u := &t.instances[i]
 		u.run, u.spec, u.index, u.base = r, t.spec, t.index, t

@@ -131,6 +131,7 @@ type task struct {
 	base      *task
 	instances []task
 	former    []dag.TaskInstance
+	expansion int  // executor.Work.Expansion of the instances
 	asked     bool // for the lengths of the mapped fields
 	expanded  bool
 	untouched int // instances without a state
@@ -164,7 +165,7 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		pools: map[string]*gate{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
 	}
 	if old != nil {
-		s.stopping, s.scannedAll = old.stopping, old.scannedAll
+		s.stopping, s.scannedAll, s.seq = old.stopping, old.scannedAll, old.seq
 		s.out, s.parked = newHolding(&old.out, lost), newHolding(&old.parked, lost)
 	}
 	s.load(snap)
