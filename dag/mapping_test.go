@@ -53,7 +53,9 @@ func TestMappingNumbersCombinations(t *testing.T) {
 
 func TestAssetConditions(t *testing.T) {
 	t.Parallel()
-	leaf := func(name string) dag.AssetCondition { return dag.AssetCondition{Asset: &dag.Asset{Name: name, URI: name}} }
+	leaf := func(name string) dag.AssetCondition {
+		return dag.AssetCondition{Asset: &dag.Asset{Name: name, URI: name}}
+	}
 	c := dag.AssetCondition{All: []dag.AssetCondition{leaf("a"), {Any: []dag.AssetCondition{leaf("b"), {Alias: "c"}, leaf("a")}}}}
 	if got := c.String(); got != "(a & (b | AssetAlias(c) | a))" {
 		t.Error(got)
