@@ -44,6 +44,8 @@ type Store interface {
 	Runs
 	TaskInstances
 	XComs
+	Edits
+	Backfills
 	Variables
 	Connections
 	Pools
@@ -91,6 +93,10 @@ type Refresh struct {
 	Pools []Pool
 	// Queued are the queued runs, oldest RunAfter first.
 	Queued []dag.Run
+	// Edits counts the edits so far: when it has grown, rows that the scheduler holds have changed.
+	Edits int64
+	// Backfills are those that are not completed.
+	Backfills []Backfill
 }
 
 // Changes is one batch of the scheduler. Later entries for one key win; a later RunChange or TaskChange of a key must
@@ -115,12 +121,14 @@ type Changes struct {
 	// whose Try is below that of the batch's TaskChange of that key counts as cleared.
 	XComsClear []dag.Key
 	Heartbeat  *Heartbeat
+	// BackfillsDone are backfills whose last run has ended.
+	BackfillsDone []int64
 }
 
 // Empty reports whether there is nothing to write.
 func (c *Changes) Empty() bool {
 	return len(c.Dags)+len(c.Pauses)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
-		len(c.History)+len(c.XComs)+len(c.XComsClear) == 0 && c.Heartbeat == nil
+		len(c.History)+len(c.XComs)+len(c.XComsClear)+len(c.BackfillsDone) == 0 && c.Heartbeat == nil
 }
 
 // RunChange writes a run. New inserts (ErrExists when there is one), otherwise the row must be in state From.
@@ -236,6 +244,104 @@ type XComs interface {
 	XComList(ctx context.Context, key dag.Key) ([]XCom, error)
 	// XComMapped returns what the instances of a mapped task have pushed under name, by map index.
 	XComMapped(ctx context.Context, run dag.RunKey, taskID, name string) ([]XCom, error)
+}
+
+// Edits changes what has run already (Airflow: clearing, marking, notes). The scheduler takes it as it finds it.
+type Edits interface {
+	// EditApply makes all changes in one transaction. Task instances and runs that do not exist are ErrNotFound, and
+	// nothing is changed then.
+	EditApply(ctx context.Context, edit *Edit) error
+	// RunNoteSet and TaskNoteSet replace a note; "" removes it.
+	RunNoteSet(ctx context.Context, key dag.RunKey, note string) error
+	TaskNoteSet(ctx context.Context, key dag.Key, note string) error
+	// RunsDelete deletes finished runs with everything that belongs to them, and returns how many there were. Runs that
+	// are not finished stay.
+	RunsDelete(ctx context.Context, params *RunsDeleteParams) (int, error)
+	// DagDelete deletes a DAG with its runs; it comes back when its file still defines it. ErrConflict while it has
+	// unfinished runs.
+	DagDelete(ctx context.Context, dagID string) error
+}
+
+// Edit is what to clear and mark.
+type Edit struct {
+	// At is the time of the edit: end dates of what is marked.
+	At time.Time
+	// Clear lets task instances run again. The try is archived and MaxTries becomes the try number plus Retries. What
+	// runs becomes restarting, everything else has no state any more. Finished runs are queued again.
+	Clear []ClearTask
+	// LatestVersion lets cleared runs go on with the latest version of their DAG instead of the one they began with.
+	LatestVersion bool
+	// Tasks and Runs set states (success, failed, skipped; success, failed). A running attempt is killed.
+	Tasks []SetTask
+	Runs  []SetRun
+}
+
+// ClearTask is a task instance to be cleared; Retries are those of its task.
+type ClearTask struct {
+	Key     dag.Key
+	Retries int
+}
+
+// SetTask sets the state of a task instance.
+type SetTask struct {
+	Key   dag.Key
+	State dag.State
+}
+
+// SetRun sets the state of a run. Queued opens a finished one again.
+type SetRun struct {
+	Key   dag.RunKey
+	State dag.RunState
+}
+
+// RunsDeleteParams say which finished runs are deleted; zero fields do not filter, but one of them must be set.
+type RunsDeleteParams struct {
+	DagIDs, NotDagIDs []string
+	RunID             string
+	// EndedBefore is compared with the end of the run.
+	EndedBefore time.Time
+	// Limit bounds how many runs are deleted in this call; 0 means 1,000.
+	Limit int
+	// DryRun only counts, without a limit.
+	DryRun bool
+}
+
+// ReprocessBehavior says what a backfill does with dates that have a run (Airflow: reprocess_behavior).
+type ReprocessBehavior string
+
+// Reprocess behaviours.
+const (
+	ReprocessNone      ReprocessBehavior = "none"
+	ReprocessFailed    ReprocessBehavior = "failed"
+	ReprocessCompleted ReprocessBehavior = "completed"
+)
+
+// Backfill is a range of runs of a DAG that people ask for.
+type Backfill struct {
+	ID            int64
+	DagID         string
+	From, To      time.Time // inclusive
+	Conf          json.RawMessage
+	IsPaused      bool
+	Reprocess     ReprocessBehavior
+	RunBackwards  bool
+	MaxActiveRuns int
+	CreatedAt     time.Time
+	CompletedAt   time.Time // zero while it runs
+}
+
+// Backfills stores backfills. Their runs carry dag.Run.BackfillID.
+type Backfills interface {
+	// BackfillCreate stores a backfill together with its runs, and gives it its ID. Runs that are new are inserted
+	// queued; those of Again exist, are finished, and are cleared and queued again. ErrExists when the DAG has a backfill
+	// that is not completed, or a new run's id or logical date is taken.
+	BackfillCreate(ctx context.Context, b *Backfill, runs []dag.Run, again []ClearTask) error
+	BackfillGet(ctx context.Context, id int64) (*Backfill, error)
+	// BackfillList returns the backfills of a DAG, or of all DAGs when dagID is "", newest first.
+	BackfillList(ctx context.Context, dagID string) ([]Backfill, error)
+	BackfillSetPaused(ctx context.Context, id int64, paused bool) error
+	// BackfillCancel completes a backfill and fails its queued runs. Those that run go on.
+	BackfillCancel(ctx context.Context, id int64, at time.Time) error
 }
 
 // Variable is a row of variables. Value is ciphertext when Encrypted.

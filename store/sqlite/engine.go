@@ -136,6 +136,16 @@ func loadRefresh(ctx context.Context, v view) (*store.Refresh, error) {
 	if out.Pools, err = list(ctx, v, decodePool, poolListSQL); err != nil {
 		return nil, err
 	}
-	out.Queued, err = list(ctx, v, decodeRun, runQueuedSQL)
-	return out, err
+	if out.Queued, err = list(ctx, v, decodeRun, runQueuedSQL); err != nil {
+		return nil, err
+	}
+	if out.Backfills, err = list(ctx, v, decodeBackfill, backfillOpenSQL); err != nil {
+		return nil, err
+	}
+	edits, err := one(ctx, v, "edits", func(r row) (int64, error) { return int64(r.int(0)), nil }, editGetSQL)
+	if err != nil {
+		return nil, err
+	}
+	out.Edits = *edits
+	return out, nil
 }
