@@ -187,6 +187,11 @@ func (s *State) scanned(e Scanned) {
 
 // refreshed takes in what other processes have written.
 func (s *State) refreshed(r *store.Refresh) {
+	if r.Edits != s.edits {
+		s.d.Reload = true // rows that are known here have been changed
+		return
+	}
+	s.backfillsLoaded(r.Backfills)
 	for i := range r.Dags {
 		s.dagRow(&r.Dags[i])
 	}

@@ -13,6 +13,8 @@ func (s *State) load(snap *store.Snapshot) {
 		s.dagRow(&snap.Dags[i])
 	}
 	s.poolsLoaded(snap.Pools)
+	s.edits = snap.Edits
+	s.backfillsLoaded(snap.Backfills)
 	for id, r := range snap.LastScheduled {
 		s.pipeline(id).last = slotOf(&r)
 	}
@@ -35,6 +37,9 @@ func (s *State) load(snap *store.Snapshot) {
 		s.resume(r)
 	}
 	s.endStrangers()
+	for _, b := range s.backfills {
+		s.closeBackfill(b)
+	}
 }
 
 // inherit keeps the DAGs that files have delivered to the State that is replaced.
@@ -53,7 +58,7 @@ func (s *State) loadRun(a *store.ActiveRun, versions map[string]*dag.DAG) *run {
 	}
 	r := &run{row: a.Run, saved: a.Run.State, pipeline: s.pipeline(a.Run.DagID)}
 	if r.row.State == dag.RunQueued {
-		r.stored, r.skips = a.Tasks, a.Skips
+		r.stored, r.skips, r.pinned = a.Tasks, a.Skips, versions[a.Run.DagVersion]
 		s.register(r)
 		return nil
 	}

@@ -152,8 +152,41 @@ func (s *State) instantiate(t *task, n int, rows []dag.TaskInstance) {
 	}
 }
 
+// sources is the verdict of the tasks that a mapped task runs over, whatever its trigger rule says: all must have ended;
+// one that failed or was skipped decides for the mapped task (Airflow: MappedTaskUpstreamDep).
+func (t *task) sources() dag.Verdict {
+	v := dag.Verdict{Run: true}
+	for _, ref := range t.spec.Mapped.Sources() {
+		i, ok := t.run.graph.index[ref.TaskID]
+		if !ok {
+			continue // the look-up of the lengths says what is wrong
+		}
+		skipped := true
+		for u := range t.run.tasks[i].each {
+			switch st := u.row.State; {
+			case !st.Finished():
+				return dag.Verdict{}
+			case st.FailedState():
+				v.Set = dag.StateUpstreamFailed
+			}
+			skipped = skipped && u.row.State == dag.StateSkipped
+		}
+		if skipped && v.Set == dag.StateNone && !t.run.tasks[i].absent {
+			v.Set = dag.StateSkipped
+		}
+	}
+	return v
+}
+
 // expand makes the instances of a mapped task, once the lengths of its fields are known.
 func (s *State) expand(t *task) {
+	switch v := t.sources(); {
+	case v.Set != dag.StateNone:
+		s.finish(t, v.Set, s.now)
+		return
+	case !v.Run:
+		return // looked at again when the next upstream task ends
+	}
 	lengths := make([]int, len(t.spec.Mapped.Fields))
 	for i := range t.spec.Mapped.Fields {
 		n, literal := t.spec.Mapped.Fields[i].Len()

@@ -20,6 +20,8 @@ func (t *task) pastReason() string {
 		return "the previous run is being looked up"
 	case p == nil:
 		return ""
+	case r.row.BackfillID != 0 && p.row.BackfillID != r.row.BackfillID:
+		return "" // the first run of a backfill does not look at what was before it
 	case r.graph.dag.Catchup && !t.spec.StartDate.IsZero() && p.row.LogicalDate.Before(t.spec.StartDate):
 		return ""
 	}

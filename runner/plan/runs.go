@@ -32,6 +32,10 @@ func (s *State) addQueued(row dag.Run) *run {
 // register adds an unfinished run to its pipeline.
 func (s *State) register(r *run) {
 	s.runs[r.row.RunKey] = r
+	if r.row.BackfillID != 0 {
+		s.joinBackfill(r)
+		return
+	}
 	r.pipeline.active++
 	if r.row.State == dag.RunRunning {
 		r.pipeline.running++
@@ -48,6 +52,7 @@ func (s *State) advanceDag(p *pipeline) {
 	}
 	s.createRuns(p)
 	s.startRuns(p)
+	s.startBackfills(p)
 }
 
 // createRuns creates the scheduled runs that are due now and sets the timer for the next. It creates at most
@@ -140,29 +145,35 @@ func (s *State) startRuns(p *pipeline) {
 			}
 			return
 		}
-		if p.dag == nil && p.row.Stale && s.scannedAll {
-			s.wantVersion(p)
-		}
-		if p.dag == nil {
-			return // a file or the store will deliver it
-		}
-		if full(p.running, p.dag.MaxActiveRuns) {
+		d := s.versionFor(r, p)
+		if d == nil || full(p.running, d.MaxActiveRuns) {
 			return
 		}
 		heap.Pop(&p.queued)
-		s.startRun(r, p)
+		p.running++
+		s.startRun(r, p, d)
 	}
 }
 
-// startRun begins a run on the DAG's latest version and inserts its task instances.
-func (s *State) startRun(r *run, p *pipeline) {
-	p.running++
+// versionFor is the DAG version that a run begins or goes on with, nil while a file or the store is to deliver it.
+func (s *State) versionFor(r *run, p *pipeline) *dag.DAG {
+	if r.pinned != nil {
+		return r.pinned
+	}
+	if p.dag == nil && p.row.Stale && s.scannedAll {
+		s.wantVersion(p)
+	}
+	return p.dag
+}
+
+// startRun begins a run on version d of its DAG and inserts its task instances.
+func (s *State) startRun(r *run, p *pipeline, d *dag.DAG) {
 	s.markRun(r)
-	r.row.State, r.row.StartDate, r.row.DagVersion = dag.RunRunning, s.now, p.dag.Version
-	if p.graph == nil {
+	r.row.State, r.row.StartDate, r.row.DagVersion = dag.RunRunning, s.now, d.Version
+	if p.graph == nil && d == p.dag {
 		p.graph = s.graphFor(p.dag)
 	}
-	s.follows(r, s.graphFor(p.dag))
+	s.follows(r, s.graphFor(d))
 	s.build(r, r.stored)
 	r.stored = nil
 	s.resume(r)
@@ -336,8 +347,12 @@ func (s *State) endRun(r *run, state dag.RunState, reason string) {
 	s.markRun(r)
 	s.detach(r)
 	s.leavePast(r)
-	p.active--
-	p.running--
+	if r.backfill != nil {
+		s.leaveBackfill(r)
+	} else {
+		p.active--
+		p.running--
+	}
 	delete(s.runs, r.row.RunKey)
 	if n := r.graph.dag.MaxConsecutiveFailed; state == dag.RunFailed && n > 0 {
 		s.d.Needs = append(s.d.Needs, Need{Recent: r.row.DagID, Limit: n})

@@ -110,6 +110,23 @@ func (s *scenario) do(cmd string, args []string) error {
 	case "pause", "unpause":
 		w.store.SetPaused(arg(0), cmd == "pause")
 		w.refresh()
+	case "backfill": // backfill DAG MAX [backwards] RUN...
+		n, err := strconv.Atoi(arg(1))
+		b := store.Backfill{DagID: arg(0), MaxActiveRuns: n, RunBackwards: arg(2) == "backwards"}
+		var runs []dag.Run
+		for i, id := range args[2:] {
+			if id != "backwards" {
+				run := manual(b.DagID, id, epoch.Add(time.Duration(i-100)*time.Minute))
+				run.Type = dag.RunBackfill
+				runs = append(runs, run)
+			}
+		}
+		w.store.Backfill(b, runs)
+		w.refresh()
+		return err
+	case "pause_backfill", "unpause_backfill":
+		w.store.PauseBackfills(cmd == "pause_backfill")
+		w.refresh()
 	case "clear":
 		for _, name := range args {
 			key, err := s.key(name)

@@ -26,7 +26,10 @@ type State struct {
 	files     map[string][]*pipeline // that a file defines or defined
 	graphs    map[string]*graph
 	pools     map[string]*gate
-	errors    map[string]bool // files with a stored import error
+	backfills map[int64]*backfill
+	// edits is the number of edits that the rows known here contain.
+	edits  int64
+	errors map[string]bool // files with a stored import error
 
 	out    holding  // in the executor
 	parked holding  // in the trigger loop
@@ -82,8 +85,11 @@ type run struct {
 	dirty    bool
 	touched  bool
 	pipeline *pipeline
+	backfill *backfill // nil: none
 	graph    *graph
-	tasks    []task // by graph index, nil until the run starts
+	// pinned is the version that a run which has run before goes on with, nil: the latest.
+	pinned *dag.DAG
+	tasks  []task // by graph index, nil until the run starts
 	// stored are the task instances of a run that had run before and was queued again.
 	stored     []dag.TaskInstance
 	skips      []store.XCom
@@ -162,7 +168,7 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		cfg: cfg, now: now.UTC(),
 		pipelines: map[string]*pipeline{}, runs: map[dag.RunKey]*run{}, graphs: map[string]*graph{},
 		files: map[string][]*pipeline{},
-		pools: map[string]*gate{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
+		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
 	}
 	if old != nil {
 		s.stopping, s.scannedAll, s.seq = old.stopping, old.scannedAll, old.seq

@@ -75,6 +75,9 @@ func (s *State) unmetRun(r *run) []string {
 	if r.row.RunAfter.After(s.now) {
 		reasons = append(reasons, "the run is due at "+stamp(r.row.RunAfter))
 	}
+	if b := r.backfill; b != nil {
+		return append(reasons, b.unmet()...)
+	}
 	if p.dag != nil && full(p.running, p.dag.MaxActiveRuns) {
 		reasons = append(reasons, fmt.Sprintf("%d runs of the DAG are running and max_active_runs is %d",
 			p.running, p.dag.MaxActiveRuns))

@@ -36,6 +36,9 @@ type Store struct {
 	history  map[dag.Key][]dag.TaskInstance
 	xcoms    map[dag.Key]map[string]store.XCom
 	beat     *store.Heartbeat
+
+	edits     int64
+	backfills []store.Backfill
 }
 
 // NewStore returns a store with default_pool.
@@ -115,6 +118,12 @@ func (s *Store) refresh() store.Refresh {
 		r.Pools = append(r.Pools, p)
 	}
 	slices.SortFunc(r.Pools, func(a, b store.Pool) int { return strings.Compare(a.Name, b.Name) })
+	r.Edits = s.edits
+	for _, b := range s.backfills {
+		if b.CompletedAt.IsZero() {
+			r.Backfills = append(r.Backfills, b)
+		}
+	}
 	r.Queued = s.sorted(func(r dag.Run) bool { return r.State == dag.RunQueued })
 	return r
 }
@@ -269,6 +278,13 @@ func (s *Store) apply(c *store.Changes) error {
 		}
 		s.xcoms[x.Key][x.Name] = x
 	}
+	for _, id := range c.BackfillsDone {
+		for i := range s.backfills {
+			if s.backfills[i].ID == id {
+				s.backfills[i].CompletedAt = time.Unix(1, 0)
+			}
+		}
+	}
 	if c.Heartbeat != nil {
 		s.beat = c.Heartbeat
 	}
@@ -412,6 +428,28 @@ func (s *Store) SetPaused(id string, paused bool) {
 	s.dags[id] = d
 }
 
+// Backfill stores a backfill with its runs.
+func (s *Store) Backfill(b store.Backfill, runs []dag.Run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.edits++
+	b.ID = s.edits
+	s.backfills = append(s.backfills, b)
+	for _, r := range runs {
+		r.BackfillID = b.ID
+		s.runs[r.RunKey] = r
+	}
+}
+
+// PauseBackfills pauses all backfills that are not completed, or lets them go on.
+func (s *Store) PauseBackfills(paused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.backfills {
+		s.backfills[i].IsPaused = paused
+	}
+}
+
 // SetPool creates, changes or, with slots below -1, deletes a pool.
 func (s *Store) SetPool(name string, slots int, deferred bool) {
 	s.mu.Lock()
@@ -427,6 +465,7 @@ func (s *Store) SetPool(name string, slots int, deferred bool) {
 func (s *Store) Clear(key dag.Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.edits++
 	t := s.tasks[key]
 	t.State, t.MaxTries = dag.StateNone, t.TryNumber+t.MaxTries
 	s.tasks[key] = t
