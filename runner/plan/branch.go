@@ -21,11 +21,15 @@ func (c choice) json() json.RawMessage {
 	return raw
 }
 
-// skipAll is the decision to skip everything behind the task, whatever the trigger rules say.
+// skipAll is the decision to skip everything behind the task but teardowns, whatever the trigger rules say.
 func (s *State) skipAll(t *task) choice {
 	ids := []string{}
 	g := t.run.graph
-	g.reach(g.down[t.index]).each(func(i int) { ids = append(ids, g.dag.Tasks[i].ID) })
+	g.reach(g.down[t.index]).each(func(i int) {
+		if !g.dag.Tasks[i].Teardown {
+			ids = append(ids, g.dag.Tasks[i].ID)
+		}
+	})
 	return choice{Skipped: &ids}
 }
 

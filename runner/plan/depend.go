@@ -23,6 +23,42 @@ func (s *State) examineTask(t *task) {
 	}
 }
 
+// verdict is what the trigger rule says, and the setups in whose scope the task is.
+func (t *task) verdict() dag.Verdict {
+	if t.spec.Teardown {
+		return dag.EvaluateTeardown(t.upstream(), t.ownSetups())
+	}
+	v := t.spec.TriggerRule.Evaluate(t.upstream())
+	if g := t.run.graph; v.Run && g.setups != nil {
+		for _, i := range g.setups[t.index] {
+			switch st := t.run.tasks[i].whole(); {
+			case t.run.tasks[i].absent:
+			case st.FailedState():
+				return dag.Verdict{Set: dag.StateUpstreamFailed}
+			case st == dag.StateSkipped:
+				return dag.Verdict{Set: dag.StateSkipped}
+			case !st.Finished():
+				v.Run = false
+			}
+		}
+	}
+	return v
+}
+
+// ownSetups counts the states of a teardown's setups.
+func (t *task) ownSetups() dag.Upstream {
+	var u dag.Upstream
+	for _, id := range t.spec.Setups {
+		if i, ok := t.run.graph.index[id]; ok {
+			for s := range t.run.tasks[i].each {
+				u.Total++
+				u.Add(s.row.State, 1)
+			}
+		}
+	}
+	return u
+}
+
 // newTry makes a task ready for its next try. A finished try before it is archived.
 func (s *State) newTry(t *task) {
 	if t.row.State != dag.StateNone && t.row.TryNumber > 0 {
@@ -92,6 +128,11 @@ func (s *State) move(t *task, to dag.State) {
 		d.up.Add(to, 1)
 		if d.row.State == dag.StateNone || d.expanded {
 			s.look(d)
+		}
+	}
+	if r.graph.scope != nil {
+		for _, j := range r.graph.scope[t.index] {
+			s.look(&r.tasks[j])
 		}
 	}
 	for _, n := range r.next {

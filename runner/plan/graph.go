@@ -2,6 +2,7 @@ package plan
 
 import (
 	"math/bits"
+	"slices"
 
 	"gust/dag"
 )
@@ -14,6 +15,10 @@ type graph struct {
 	down  [][]int32
 	// weight is the effective priority of each task.
 	weight []int
+	// setups are, of each task, the setups in whose scope it is: all of them must have succeeded before it runs. scope
+	// is the reverse.
+	setups [][]int32
+	scope  [][]int32
 	// past are the tasks that depend on the previous run.
 	past []string
 	// refs counts the runs and the pipeline that use the graph.
@@ -36,7 +41,36 @@ func newGraph(d *dag.DAG) *graph {
 		g.down[i] = g.indices(t.Downstream)
 		g.weight[i] = weights[t.ID]
 	}
+	g.findScopes()
 	return g
+}
+
+// findScopes finds the tasks between each setup and its teardowns; without a teardown, everything behind the setup.
+func (g *graph) findScopes() {
+	for s, setup := range g.dag.Tasks {
+		if !setup.Setup {
+			continue
+		}
+		if g.setups == nil {
+			g.setups, g.scope = make([][]int32, len(g.dag.Tasks)), make([][]int32, len(g.dag.Tasks))
+		}
+		var ends []string
+		for _, t := range g.dag.Tasks {
+			if t.Teardown && slices.Contains(t.Setups, setup.ID) {
+				ends = append(ends, t.ID)
+			}
+		}
+		inside := map[string]bool{}
+		for _, id := range g.dag.Ancestors(ends...) {
+			inside[id] = true
+		}
+		g.reach(g.down[s]).each(func(i int) {
+			if t := g.dag.Tasks[i]; !t.Teardown && (len(ends) == 0 || inside[t.ID]) {
+				g.setups[i] = append(g.setups[i], int32(s))
+				g.scope[s] = append(g.scope[s], int32(i))
+			}
+		})
+	}
 }
 
 func dependsOnPast(t *dag.Task) bool { return t.DependsOnPast || t.WaitForDownstream }

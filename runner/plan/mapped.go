@@ -64,9 +64,6 @@ func (t *task) upstream() dag.Upstream {
 	return t.up
 }
 
-// verdict is what the trigger rule says.
-func (t *task) verdict() dag.Verdict { return t.spec.TriggerRule.Evaluate(t.upstream()) }
-
 // name is the task's id, with the number of a mapped instance.
 func (t *task) name() string {
 	if t.base != nil {

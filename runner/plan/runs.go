@@ -367,22 +367,23 @@ func (s *State) timeOut(r *run) {
 		return
 	}
 	r.row.State = dag.RunFailed // nothing is examined any more
-	s.abort(r, dag.StateSkipped, "the run exceeded its dagrun_timeout of "+r.graph.dag.DagrunTimeout.String())
+	s.abort(r, dag.StateSkipped, false, "the run exceeded its dagrun_timeout of "+r.graph.dag.DagrunTimeout.String())
 	s.endRun(r, dag.RunFailed, reasonTimedOut)
 }
 
 // failFast ends the rest of a run after a failure of task t.
 func (s *State) failFast(t *task) {
-	s.abort(t.run, dag.StateFailed, "task "+t.row.TaskID+" failed and the DAG has fail_fast")
+	s.abort(t.run, dag.StateFailed, true, "task "+t.row.TaskID+" failed and the DAG has fail_fast")
 }
 
 // abort finishes every unfinished task of a run: those that had begun in the given state, the others as skipped.
-func (s *State) abort(r *run, begun dag.State, reason string) {
+// With spare teardowns still run.
+func (s *State) abort(r *run, begun dag.State, spare bool, reason string) {
 	for i := range r.tasks {
 		s.restore(&r.tasks[i])
 	}
 	for t := range r.all {
-		if t.row.State.Finished() {
+		if t.row.State.Finished() || spare && t.spec.Teardown {
 			continue
 		}
 		to := dag.StateSkipped
