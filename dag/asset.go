@@ -3,6 +3,7 @@ package dag
 import (
 	"encoding/json"
 	"strings"
+	"time"
 )
 
 // Asset is something that tasks produce and DAGs wait for (Airflow: Asset, before Airflow 3 Dataset). Its Name is its
@@ -18,6 +19,19 @@ type Asset struct {
 type AssetRef struct {
 	Asset *Asset `json:"asset,omitempty"`
 	Alias string `json:"alias,omitempty"`
+}
+
+// AssetEvent says that an asset was updated.
+type AssetEvent struct {
+	// ID counts up; the scheduler gives it.
+	ID   int64     `json:"id"`
+	Name string    `json:"name"`
+	URI  string    `json:"uri"`
+	At   time.Time `json:"timestamp"`
+	// Source is the task instance whose success it was; zero for an event from outside.
+	Source  Key             `json:"source"`
+	Extra   json.RawMessage `json:"extra,omitempty"` // object or nil
+	Aliases []string        `json:"aliases,omitempty"`
 }
 
 // AssetCondition says which assets must have been updated before a DAG runs. Exactly one field is set.

@@ -27,6 +27,8 @@ type Run struct {
 	ClearNumber int `json:"clear_number,omitempty"`
 	// BackfillID is the backfill that the run belongs to, 0 for none.
 	BackfillID int64 `json:"backfill_id,omitempty"`
+	// AssetEvents are the events that an asset-triggered run was made for, oldest first.
+	AssetEvents []int64 `json:"asset_events,omitempty"`
 	// Note is people's; the engine never writes it.
 	Note string `json:"note,omitempty"`
 }

@@ -46,6 +46,7 @@ type Store interface {
 	XComs
 	Edits
 	Backfills
+	Assets
 	Variables
 	Connections
 	Pools
@@ -73,6 +74,9 @@ type Snapshot struct {
 	// LastScheduled is, by dag id, the latest scheduled run (by RunAfter), finished or not.
 	LastScheduled map[string]dag.Run
 	ImportErrors  []ImportError
+	// AssetEvents are those from the smallest AssetCursor on, LastAssetEvent is the ID of the latest of all.
+	AssetEvents    []dag.AssetEvent
+	LastAssetEvent int64
 }
 
 // ActiveRun is an unfinished run.
@@ -97,6 +101,8 @@ type Refresh struct {
 	Edits int64
 	// Backfills are those that are not completed.
 	Backfills []Backfill
+	// AssetRequests are events that other processes ask for, oldest first; their ID is that of the request.
+	AssetRequests []dag.AssetEvent
 }
 
 // Changes is one batch of the scheduler. Later entries for one key win; a later RunChange or TaskChange of a key must
@@ -123,12 +129,15 @@ type Changes struct {
 	Heartbeat  *Heartbeat
 	// BackfillsDone are backfills whose last run has ended.
 	BackfillsDone []int64
+	// AssetEvents are new; AssetRequestsDone are the requests that they answer.
+	AssetEvents       []dag.AssetEvent
+	AssetRequestsDone []int64
 }
 
 // Empty reports whether there is nothing to write.
 func (c *Changes) Empty() bool {
 	return len(c.Dags)+len(c.Pauses)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
-		len(c.History)+len(c.XComs)+len(c.XComsClear)+len(c.BackfillsDone) == 0 && c.Heartbeat == nil
+		len(c.History)+len(c.XComs)+len(c.XComsClear)+len(c.BackfillsDone)+len(c.AssetEvents)+len(c.AssetRequestsDone) == 0 && c.Heartbeat == nil
 }
 
 // RunChange writes a run. New inserts (ErrExists when there is one), otherwise the row must be in state From.
@@ -183,6 +192,8 @@ type DagRow struct {
 	NextRun      time.Time
 	LastParsed   time.Time
 	ParseSeconds float64
+	// AssetCursor is the ID of the first asset event that the DAG has not been run for; 0 when it waits for no asset.
+	AssetCursor int64
 }
 
 // ImportError is a file that could not be loaded. Text holds every problem, one per line.
@@ -342,6 +353,16 @@ type Backfills interface {
 	BackfillSetPaused(ctx context.Context, id int64, paused bool) error
 	// BackfillCancel completes a backfill and fails its queued runs. Those that run go on.
 	BackfillCancel(ctx context.Context, id int64, at time.Time) error
+}
+
+// Assets reads and asks for asset events.
+type Assets interface {
+	// AssetEventList returns the latest events, newest first; name "" means of all assets. 0 means 100, at most 10,000.
+	AssetEventList(ctx context.Context, name string, limit int) ([]dag.AssetEvent, error)
+	// AssetEventsGet returns events by ID, in the order of their IDs; those that do not exist are left out.
+	AssetEventsGet(ctx context.Context, ids []int64) ([]dag.AssetEvent, error)
+	// AssetRequest asks the scheduler for an event of an asset (Airflow: materialize, create asset event).
+	AssetRequest(ctx context.Context, event *dag.AssetEvent) error
 }
 
 // Variable is a row of variables. Value is ciphertext when Encrypted.

@@ -202,7 +202,9 @@ func testBackfills(t *testing.T, s store.Store) {
 
 func testXComMapped(t *testing.T, s store.Store) {
 	run := NewRun("orders", 1).RunKey
-	at := func(index int) dag.Key { return dag.Key{DagID: run.DagID, RunID: run.RunID, TaskID: "each", MapIndex: index} }
+	at := func(index int) dag.Key {
+		return dag.Key{DagID: run.DagID, RunID: run.RunID, TaskID: "each", MapIndex: index}
+	}
 	ten, two := newXCom(at(10), 1, "return_value", `"ten"`), newXCom(at(2), 1, "return_value", `"two"`)
 	Commit(t, s, &store.Changes{XComs: []store.XCom{ten, two, newXCom(at(3), 1, "other", `1`), newXCom(at(-1), 1, "return_value", `0`)}})
 	got, err := s.XComMapped(t.Context(), run, "each", "return_value")

@@ -34,4 +34,33 @@ CREATE TABLE backfill (
     completed_at       BIGINT
 );
 
+-- What became of assets. asset_cursor is the first event that a DAG has not been run for, 0 for a DAG that waits for no
+-- asset; asset_events are the events that a run was made for.
+CREATE TABLE asset_event (
+    id               INTEGER PRIMARY KEY,
+    name             TEXT    NOT NULL,
+    uri              TEXT    NOT NULL,
+    timestamp        BIGINT  NOT NULL,
+    source_dag_id    TEXT    NOT NULL, -- '' for an event from outside
+    source_run_id    TEXT    NOT NULL,
+    source_task_id   TEXT    NOT NULL,
+    source_map_index INTEGER NOT NULL,
+    extra            TEXT, -- JSON object
+    aliases          TEXT    NOT NULL, -- JSON list
+    CONSTRAINT asset_event_has_name CHECK (name <> '')
+);
+CREATE INDEX asset_event_name ON asset_event (name, id);
+
+-- Events that other processes ask for; the scheduler makes them and deletes the request.
+CREATE TABLE asset_request (
+    id        INTEGER PRIMARY KEY,
+    name      TEXT   NOT NULL,
+    uri       TEXT   NOT NULL,
+    timestamp BIGINT NOT NULL,
+    extra     TEXT
+);
+
+ALTER TABLE dag ADD COLUMN asset_cursor BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE dag_run ADD COLUMN asset_events TEXT; -- JSON list of asset_event.id
+
 PRAGMA user_version = 2;
