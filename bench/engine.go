@@ -9,6 +9,7 @@ import (
 
 	"gust/connections"
 	"gust/dag"
+	"gust/internal/childprocess"
 	"gust/operators"
 	"gust/operators/shell"
 	"gust/runner/attempt"
@@ -27,7 +28,7 @@ import (
 type engine struct {
 	scheduler *scheduler.Scheduler
 	store     *recorder
-	starter   *shell.Starter
+	starter   *childprocess.Starter
 	runs      int
 }
 
@@ -44,7 +45,7 @@ func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwa
 			err = errors.Join(err, e.close())
 		}
 	}()
-	if e.starter, err = shell.NewStarter(); err != nil {
+	if e.starter, err = childprocess.NewStarter(); err != nil {
 		return nil, err
 	}
 	registry := operators.NewRegistry()

@@ -7,6 +7,7 @@ import (
 
 	"gust/connections"
 	"gust/connections/awsconn"
+	"gust/internal/childprocess"
 	"gust/internal/config"
 	"gust/operators"
 	"gust/operators/core"
@@ -32,7 +33,7 @@ type parts struct {
 	home              string
 	killedCleanup     time.Duration
 	mask              func(string) string
-	starter           *shell.Starter
+	starter           *childprocess.Starter
 	aws               *awsconn.Pool
 	http              *trighttp.Client
 	connections       connections.Resolver
@@ -75,7 +76,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 // Catalog is the registry of operators for looking only: nothing in it can run.
 func Catalog() (*operators.Registry, error) {
 	ops, _, err := register(parts{
-		home: "catalog", starter: &shell.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), connections: nowhere{},
+		home: "catalog", starter: &childprocess.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), connections: nowhere{},
 		runs: runAccess{},
 	})
 	return ops, err

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"gust/connections"
+	"gust/internal/childprocess"
 	"gust/internal/config"
-	"gust/operators/shell"
 	"gust/stepfunctions"
 	"gust/stepfunctions/handlers"
 )
@@ -116,7 +116,7 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 				continue
 			}
 			name := strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))
-			set[name] = handlers.Handler{Command: []string{filepath.Join(folder, e.Name())}, Env: shell.Marks(cfg.Home(), name)}
+			set[name] = handlers.Handler{Command: []string{filepath.Join(folder, e.Name())}, Env: childprocess.Marks(cfg.Home(), name)}
 		}
 	}
 	for name, text := range cfg.StepFunctions.Handlers {
@@ -124,7 +124,7 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 			set[name] = handlers.Handler{URL: text}
 			continue
 		}
-		set[name] = handlers.Handler{Command: []string{"sh", "-c", text}, Env: shell.Marks(cfg.Home(), name)}
+		set[name] = handlers.Handler{Command: []string{"sh", "-c", text}, Env: childprocess.Marks(cfg.Home(), name)}
 	}
 	return set, nil
 }

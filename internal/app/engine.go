@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 
 	"gust/dag/template"
+	"gust/internal/childprocess"
 	"gust/internal/variables"
 	"gust/operators"
-	"gust/operators/shell"
 	"gust/runner/attempt"
 	"gust/runner/executor/local"
 	"gust/runner/scheduler"
@@ -56,7 +56,7 @@ type engine struct {
 	triggerer *triggerer.Loop
 	operators *operators.Registry
 	triggers  *triggers.Registry
-	starter   *shell.Starter
+	starter   *childprocess.Starter
 	http      *httpreq.Client
 	logs      *tasklog.Files
 	templates *template.Environment
@@ -65,7 +65,7 @@ type engine struct {
 
 // newEngine builds the machinery; nothing runs before start.
 func (a *App) newEngine() (*engine, error) {
-	starter, err := shell.NewStarter()
+	starter, err := childprocess.NewStarter()
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (a *App) newEngine() (*engine, error) {
 
 // sweep ends the processes that tasks of a killed daemon left behind.
 func (a *App) sweep() error {
-	killed, err := shell.SweepOrphans(a.Config.Home())
+	killed, err := childprocess.SweepOrphans(a.Config.Home())
 	if killed > 0 {
 		a.Log.Warn("ended processes that a killed daemon left behind", "processes", killed)
 	}
@@ -119,7 +119,7 @@ func (a *App) sweep() error {
 func (e *engine) stop(ctx context.Context) error {
 	err := e.scheduler.Stop(ctx)
 	if e.aborted.Load() {
-		_, endErr := shell.EndCommands(e.home)
+		_, endErr := childprocess.EndCommands(e.home)
 		err = errors.Join(err, endErr)
 	}
 	e.http.Close()

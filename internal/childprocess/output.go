@@ -1,4 +1,6 @@
-package shell
+//go:build unix
+
+package childprocess
 
 import (
 	"io"
@@ -10,11 +12,11 @@ import (
 const (
 	// maxLine is the longest line of a log; a longer one is cut into several.
 	maxLine = 64 << 10
-	// maxValue is the longest last line that becomes an XCom.
-	maxValue = 4 << 20
+	// MaxValue is the longest last line that becomes an XCom.
+	MaxValue = 4 << 20
 )
 
-// decoders turn output into text, by normalEncoding of output_encoding.
+// decoders turn output into text, by the normal name of its encoding.
 var decoders = map[string]func([]byte) string{
 	"utf8": utf8Text, "ascii": utf8Text, "usascii": utf8Text, "latin1": latin1Text, "iso88591": latin1Text,
 }
@@ -29,22 +31,29 @@ func latin1Text(b []byte) string {
 	return s.String()
 }
 
-// lines cuts a stream into lines, logs them, and keeps the last one. It holds one line at most, and of a long one no
-// more than maxLine for the log and maxValue for the XCom.
-type lines struct {
-	log    *slog.Logger
-	decode func([]byte) string
+// Decoder returns what turns output in an encoding into text: utf-8, ascii or latin-1 under any of their usual names.
+func Decoder(encoding string) (func([]byte) string, bool) {
+	d, ok := decoders[strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(encoding))]
+	return d, ok
+}
+
+// Lines cuts a stream into lines, logs them, and keeps the last one. It holds one line at most, and of a long one no
+// more than maxLine for the log and MaxValue for the XCom.
+type Lines struct {
+	Log    *slog.Logger
+	Decode func([]byte) string
+	// Keep asks for the last line.
+	Keep bool
 
 	line    []byte // of the current line, what is not logged yet
 	started bool   // something of the current line was seen
 
-	keep    bool
 	value   []byte // the current line, or the last one when !started
 	tooLong bool
 }
 
-// read consumes r until its end or an error, which is a pipe closed under it.
-func (l *lines) read(r io.Reader) {
+// Read consumes r until its end or an error, which is a pipe closed under it.
+func (l *Lines) Read(r io.Reader) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
@@ -56,7 +65,7 @@ func (l *lines) read(r io.Reader) {
 	}
 }
 
-func (l *lines) write(p []byte) {
+func (l *Lines) write(p []byte) {
 	for len(p) > 0 {
 		end, found := len(p), false
 		for i, c := range p {
@@ -74,12 +83,12 @@ func (l *lines) write(p []byte) {
 	}
 }
 
-func (l *lines) add(p []byte) {
+func (l *Lines) add(p []byte) {
 	if !l.started {
 		l.started, l.value, l.tooLong = true, l.value[:0], false
 	}
-	if l.keep {
-		room := maxValue - len(l.value)
+	if l.Keep {
+		room := MaxValue - len(l.value)
 		l.tooLong = l.tooLong || len(p) > room
 		l.value = append(l.value, p[:min(len(p), room)]...)
 	}
@@ -94,20 +103,20 @@ func (l *lines) add(p []byte) {
 	}
 }
 
-func (l *lines) finish() {
+func (l *Lines) finish() {
 	l.emit(l.line)
 	l.line, l.started = l.line[:0], false
 }
 
-func (l *lines) flush() {
+func (l *Lines) flush() {
 	if l.started {
 		l.finish()
 	}
 }
 
-func (l *lines) emit(b []byte) { l.log.Info(strings.TrimRight(l.decode(b), "\r\t\v\f ")) }
+func (l *Lines) emit(b []byte) { l.Log.Info(strings.TrimRight(l.Decode(b), "\r\t\v\f ")) }
 
-// last returns the last line without white space at its end; false when it was too long to keep.
-func (l *lines) last() (string, bool) {
-	return strings.TrimRight(l.decode(l.value), "\r\n\t\v\f "), !l.tooLong
+// Last returns the last line without white space at its end; false when it was too long to keep.
+func (l *Lines) Last() (string, bool) {
+	return strings.TrimRight(l.Decode(l.value), "\r\n\t\v\f "), !l.tooLong
 }

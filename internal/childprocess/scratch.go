@@ -1,4 +1,6 @@
-package shell
+//go:build unix
+
+package childprocess
 
 import (
 	"errors"
@@ -15,12 +17,13 @@ type scratch struct {
 	free []string
 }
 
-const temporaryPrefix = "gust-bash-"
+// TemporaryPrefix begins the names of temporary files and folders of every process.
+const TemporaryPrefix = "gust-bash-"
 
-// temporaryName begins the names of this process's temporary directories and files; home is a homeID. From the name
+// TemporaryName begins the names of this process's temporary directories and files; home is a HomeID. From the name
 // SweepOrphans knows whose they were.
-func temporaryName(home string) string {
-	return temporaryPrefix + home + "-" + parentMarker()[len(parentVar):] + "-"
+func TemporaryName(home string) string {
+	return TemporaryPrefix + home + "-" + ParentMark()[len(parentVar):] + "-"
 }
 
 // maxScratch bounds the directories kept.
@@ -81,4 +84,10 @@ func (s *scratch) remove() {
 		_ = os.RemoveAll(dir) // as above
 	}
 	s.free = nil
+}
+
+// Directory returns an empty temporary directory for a command, and a function that takes it back; home is a HomeID.
+func (s *Starter) Directory(home string) (dir string, done func(), err error) {
+	dir, err = s.scratch.get(TemporaryName(home))
+	return dir, func() { s.scratch.put(dir) }, err
 }

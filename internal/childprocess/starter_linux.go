@@ -1,4 +1,4 @@
-package shell
+package childprocess
 
 import (
 	"errors"
@@ -33,7 +33,7 @@ type startRequest struct {
 }
 
 type startReply struct {
-	child *child
+	child *Child
 	err   error
 }
 
@@ -57,7 +57,7 @@ func (s *Starter) loop() {
 		case r := <-s.requests:
 			r.attr.Sys = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 			proc, err := os.StartProcess(r.path, r.args, r.attr)
-			r.reply <- startReply{&child{proc}, err}
+			r.reply <- startReply{&Child{proc}, err}
 		case <-s.closed:
 			return
 		}
@@ -76,7 +76,8 @@ func (s *Starter) Close() error {
 	return nil
 }
 
-func (s *Starter) start(path string, args []string, attr *os.ProcAttr) (*child, error) {
+// Start starts a process in a process group of its own.
+func (s *Starter) Start(path string, args []string, attr *os.ProcAttr) (*Child, error) {
 	reply := make(chan startReply, 1)
 	select {
 	case s.requests <- startRequest{path, args, attr, reply}:
@@ -87,11 +88,11 @@ func (s *Starter) start(path string, args []string, attr *os.ProcAttr) (*child, 
 	}
 }
 
-// child is a started process.
-type child struct{ *os.Process }
+// Child is a started process.
+type Child struct{ *os.Process }
 
-// await returns when the process has ended. It does not reap it: the number of a zombie's group cannot be taken over.
-func (c *child) await() {
+// Await returns when the process has ended. It does not reap it: the number of a zombie's group cannot be taken over.
+func (c *Child) Await() {
 	for {
 		err := unix.Waitid(unix.P_PID, c.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
@@ -100,4 +101,8 @@ func (c *child) await() {
 	}
 }
 
-func (c *child) reap() (*os.ProcessState, error) { return c.Wait() }
+// Reap returns how the process ended.
+func (c *Child) Reap() (*os.ProcessState, error) { return c.Wait() }
+
+// Null is an open /dev/null, the standard input of children.
+func (s *Starter) Null() *os.File { return s.stdin }

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package shell
+package childprocess
 
 import (
 	"errors"
@@ -34,19 +34,25 @@ func (s *Starter) Close() error {
 	return nil
 }
 
-func (s *Starter) start(path string, args []string, attr *os.ProcAttr) (*child, error) {
+// Start starts a process in a process group of its own.
+func (s *Starter) Start(path string, args []string, attr *os.ProcAttr) (*Child, error) {
 	attr.Sys = &syscall.SysProcAttr{Setpgid: true}
 	proc, err := os.StartProcess(path, args, attr)
-	return &child{Process: proc}, err
+	return &Child{Process: proc}, err
 }
 
-// child is a started process. There is no portable way to wait without reaping, so await reaps.
-type child struct {
+// Child is a started process. There is no portable way to wait without reaping, so Await reaps.
+type Child struct {
 	*os.Process
 	state *os.ProcessState
 	err   error
 }
 
-func (c *child) await() { c.state, c.err = c.Wait() }
+// Await returns when the process has ended.
+func (c *Child) Await() { c.state, c.err = c.Wait() }
 
-func (c *child) reap() (*os.ProcessState, error) { return c.state, c.err }
+// Reap returns how the process ended.
+func (c *Child) Reap() (*os.ProcessState, error) { return c.state, c.err }
+
+// Null is an open /dev/null, the standard input of children.
+func (s *Starter) Null() *os.File { return s.stdin }

@@ -1,4 +1,4 @@
-package shell
+package childprocess
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 // killed. Commands whose daemon (or foreground `gust`) is still alive are left alone. Call it before the first command is
 // started.
 func SweepOrphans(home string) (killed int, err error) {
-	prefix := []byte(attemptVar + homeID(home) + "/")
+	prefix := []byte(attemptVar + HomeID(home) + "/")
 	killed, err = sweep(func(env []byte) bool {
 		if _, ok := variable(env, prefix); !ok {
 			return false
@@ -25,7 +25,7 @@ func SweepOrphans(home string) (killed int, err error) {
 		parent, ok := variable(env, []byte(parentVar))
 		return !ok || !alive(string(parent[len(parentVar):]))
 	})
-	removeTemporary(temporaryPrefix + homeID(home) + "-")
+	removeTemporary(TemporaryPrefix + HomeID(home) + "-")
 	return killed, err
 }
 
@@ -53,7 +53,7 @@ func removeTemporary(prefix string) {
 // leave of their group. It is for a stop that does not wait for them, after which no further command may be started. It
 // returns how many processes it killed.
 func EndCommands(home string) (killed int, err error) {
-	prefix, parent := []byte(attemptVar+homeID(home)+"/"), []byte(parentMarker())
+	prefix, parent := []byte(attemptVar+HomeID(home)+"/"), []byte(ParentMark())
 	return sweep(func(env []byte) bool {
 		if _, ok := variable(env, prefix); !ok {
 			return false
@@ -63,8 +63,8 @@ func EndCommands(home string) (killed int, err error) {
 	})
 }
 
-// killMarked kills every process with this attempt's mark.
-func killMarked(marker string) {
+// KillMarked kills every process with this attempt's mark.
+func KillMarked(marker string) {
 	_, _ = sweep(func(env []byte) bool { // an unreadable /proc leaves nothing to do
 		mark, ok := variable(env, []byte(marker))
 		return ok && len(mark) == len(marker)
@@ -147,8 +147,8 @@ func variable(env, prefix []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// parentMarker names this process: its number and start time, which together are never reused.
-var parentMarker = sync.OnceValue(func() string {
+// ParentMark names this process: its number and start time, which together are never reused.
+var ParentMark = sync.OnceValue(func() string {
 	pid := os.Getpid()
 	return fmt.Sprintf("%s%d.%s", parentVar, pid, startTime(pid))
 })

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package shell
+package childprocess
 
 import (
 	"fmt"
@@ -13,6 +13,8 @@ func SweepOrphans(string) (killed int, err error) { return 0, nil }
 // EndCommands does nothing here, for the same reason.
 func EndCommands(string) (killed int, err error) { return 0, nil }
 
-func killMarked(string) {}
+// KillMarked does nothing here, for the same reason.
+func KillMarked(string) {}
 
-func parentMarker() string { return fmt.Sprintf("%s%d", parentVar, os.Getpid()) }
+// ParentMark names this process.
+func ParentMark() string { return fmt.Sprintf("%s%d", parentVar, os.Getpid()) }
