@@ -87,7 +87,7 @@ func (s *State) dagLoaded(d *dag.DAG, f File) {
 		s.setRow(p, &store.DagRow{
 			DagID: d.ID, FileLoc: f.Path, Version: d.Version, IsPaused: paused, Display: d.DisplayName, Owners: owners(d),
 			Tags: d.Tags, Schedule: d.Schedule.Text, NextRun: p.row.NextRun,
-			LastParsed: s.now, ParseSeconds: f.Took.Seconds(),
+			LastParsed: s.now, ParseSeconds: f.Took.Seconds(), AssetCursor: p.row.AssetCursor,
 		})
 		s.markDag(p)
 		s.setPaused(p, paused)
@@ -118,6 +118,7 @@ func (s *State) use(p *pipeline, d *dag.DAG) {
 		}
 		p.table = table
 	}
+	s.followAssets(p)
 	s.touchDag(p)
 }
 
@@ -192,6 +193,7 @@ func (s *State) refreshed(r *store.Refresh) {
 		return
 	}
 	s.backfillsLoaded(r.Backfills)
+	s.assetRequests(r.AssetRequests)
 	for i := range r.Dags {
 		s.dagRow(&r.Dags[i])
 	}
@@ -220,6 +222,9 @@ func (s *State) dagRow(row *store.DagRow) {
 }
 
 func (s *State) setPaused(p *pipeline, paused bool) {
+	if p.row.IsPaused && !paused {
+		s.passAssets(p)
+	}
 	p.row.IsPaused = paused
 	p.pause.limit = noLimit
 	if paused {

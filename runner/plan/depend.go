@@ -158,6 +158,9 @@ func (s *State) finish(t *task, to dag.State, at time.Time) {
 	t.row.NotBefore = time.Time{}
 	t.row.Deferral = nil
 	s.move(t, to)
+	if to == dag.StateSuccess && len(t.spec.Outlets) > 0 {
+		s.produced(t)
+	}
 	if to == dag.StateFailed && t.run.graph.dag.FailFast && t.run.row.State == dag.RunRunning {
 		s.failFast(t)
 	}

@@ -14,6 +14,8 @@ func (s *State) load(snap *store.Snapshot) {
 	}
 	s.poolsLoaded(snap.Pools)
 	s.edits = snap.Edits
+	s.assetsLoaded(snap)
+	s.assetRequests(snap.AssetRequests)
 	s.backfillsLoaded(snap.Backfills)
 	for id, r := range snap.LastScheduled {
 		s.pipeline(id).last = slotOf(&r)

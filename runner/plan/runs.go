@@ -51,6 +51,7 @@ func (s *State) advanceDag(p *pipeline) {
 		return
 	}
 	s.createRuns(p)
+	s.createAssetRun(p)
 	s.startRuns(p)
 	s.startBackfills(p)
 }

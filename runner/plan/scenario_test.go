@@ -127,6 +127,9 @@ func (s *scenario) do(cmd string, args []string) error {
 	case "pause_backfill", "unpause_backfill":
 		w.store.PauseBackfills(cmd == "pause_backfill")
 		w.refresh()
+	case "asset":
+		w.store.RequestAsset(arg(0))
+		w.refresh()
 	case "clear":
 		for _, name := range args {
 			key, err := s.key(name)

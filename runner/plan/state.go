@@ -27,6 +27,11 @@ type State struct {
 	graphs    map[string]*graph
 	pools     map[string]*gate
 	backfills map[int64]*backfill
+	// events are the asset events that some DAG waits with, lastEvent is the ID of the latest of all; answered are the
+	// requests for events that have been met.
+	events    []dag.AssetEvent
+	lastEvent int64
+	answered  map[int64]bool
 	// edits is the number of edits that the rows known here contain.
 	edits  int64
 	errors map[string]bool // files with a stored import error
@@ -168,7 +173,7 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		cfg: cfg, now: now.UTC(),
 		pipelines: map[string]*pipeline{}, runs: map[dag.RunKey]*run{}, graphs: map[string]*graph{},
 		files: map[string][]*pipeline{},
-		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
+		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
 	}
 	if old != nil {
 		s.stopping, s.scannedAll, s.seq = old.stopping, old.scannedAll, old.seq

@@ -131,6 +131,8 @@ func dagOption(d *dag.DAG, k, v string) {
 
 func schedule(v string) dag.Schedule {
 	switch {
+	case strings.HasPrefix(v, "all:"), strings.HasPrefix(v, "any:"):
+		return dag.Schedule{Kind: dag.ScheduleAsset, Assets: condition(v), Text: v}
 	case v == "@once":
 		return dag.Schedule{Kind: dag.ScheduleOnce, Text: v}
 	case v == "@continuous":
@@ -179,6 +181,8 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		t.Setup = true
 	case "teardown":
 		t.Teardown, t.Setups = true, strings.FieldsFunc(v, func(c rune) bool { return c == ',' })
+	case "outlet":
+		t.Outlets = append(t.Outlets, dag.AssetRef{Asset: &dag.Asset{Name: v, URI: v}})
 	case "decides":
 		t.OnFailureFailRun = true
 	default:
@@ -190,6 +194,19 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		}
 		t.Mapped.Fields = append(t.Mapped.Fields, field(k, v))
 	}
+}
+
+// condition is "all:a,b" or "any:a,b".
+func condition(v string) *dag.AssetCondition {
+	kind, names, _ := strings.Cut(v, ":")
+	var parts []dag.AssetCondition
+	for _, name := range strings.Split(names, ",") {
+		parts = append(parts, dag.AssetCondition{Asset: &dag.Asset{Name: name, URI: name}})
+	}
+	if kind == "all" {
+		return &dag.AssetCondition{All: parts}
+	}
+	return &dag.AssetCondition{Any: parts}
 }
 
 // field is a mapped field: a JSON list without spaces, or the task that pushes one.

@@ -39,6 +39,9 @@ type Store struct {
 
 	edits     int64
 	backfills []store.Backfill
+	asked     int64
+	events    []dag.AssetEvent
+	requests  []dag.AssetEvent
 }
 
 // NewStore returns a store with default_pool.
@@ -94,6 +97,8 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 			snap.Versions[r.DagVersion] = d
 		}
 	}
+	snap.AssetEvents = slices.Clone(s.events)
+	snap.LastAssetEvent = int64(len(s.events))
 	for _, e := range s.errors {
 		snap.ImportErrors = append(snap.ImportErrors, e)
 	}
@@ -118,7 +123,7 @@ func (s *Store) refresh() store.Refresh {
 		r.Pools = append(r.Pools, p)
 	}
 	slices.SortFunc(r.Pools, func(a, b store.Pool) int { return strings.Compare(a.Name, b.Name) })
-	r.Edits = s.edits
+	r.Edits, r.AssetRequests = s.edits, slices.Clone(s.requests)
 	for _, b := range s.backfills {
 		if b.CompletedAt.IsZero() {
 			r.Backfills = append(r.Backfills, b)
@@ -285,6 +290,8 @@ func (s *Store) apply(c *store.Changes) error {
 			}
 		}
 	}
+	s.events = append(s.events, c.AssetEvents...)
+	s.requests = slices.DeleteFunc(s.requests, func(e dag.AssetEvent) bool { return slices.Contains(c.AssetRequestsDone, e.ID) })
 	if c.Heartbeat != nil {
 		s.beat = c.Heartbeat
 	}
@@ -439,6 +446,14 @@ func (s *Store) Backfill(b store.Backfill, runs []dag.Run) {
 		r.BackfillID = b.ID
 		s.runs[r.RunKey] = r
 	}
+}
+
+// RequestAsset asks for an event of an asset, as another process would.
+func (s *Store) RequestAsset(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	s.requests = append(s.requests, dag.AssetEvent{ID: s.asked, Name: name, URI: name, Source: dag.Key{MapIndex: -1}})
 }
 
 // PauseBackfills pauses all backfills that are not completed, or lets them go on.
