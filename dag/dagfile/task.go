@@ -36,8 +36,11 @@ func (b *builder) readTasks() {
 		b.nodes = append(b.nodes, n)
 		b.byName[n.name] = n
 		b.place(n, groups)
-		b.readTask(n)
+	}
+	// Every task has its id before any is read, so that a reference may point forward.
+	for _, n := range b.nodes {
 		n.deps = b.dependencies(n.cfg.get("dependencies"), n.path+".dependencies")
+		b.readTask(n)
 	}
 	b.uniqueIDs()
 }
