@@ -48,3 +48,16 @@ type Deadline struct {
 	Interval time.Duration `json:"interval"`
 	Callback Callback      `json:"callback"`
 }
+
+// CallbackRequest is a callback that is due. It is stored until it has been carried out.
+type CallbackRequest struct {
+	// ID counts up; the scheduler gives it.
+	ID int64 `json:"id"`
+	// Key is the task instance that it is about, with TryNumber; of a run's callback TaskID is empty and MapIndex -1.
+	Key
+	TryNumber int      `json:"try_number,omitempty"`
+	Callback  Callback `json:"callback"`
+	// Reason is the error of a failure, or why the run ended or is late.
+	Reason string    `json:"reason,omitempty"`
+	At     time.Time `json:"at"`
+}

@@ -27,6 +27,8 @@ type Run struct {
 	ClearNumber int `json:"clear_number,omitempty"`
 	// BackfillID is the backfill that the run belongs to, 0 for none.
 	BackfillID int64 `json:"backfill_id,omitempty"`
+	// DeadlinesMissed tells, bit by bit, which of the DAG's deadlines the run has missed already.
+	DeadlinesMissed uint64 `json:"deadlines_missed,omitempty"`
 	// AssetEvents are the events that an asset-triggered run was made for, oldest first.
 	AssetEvents []int64 `json:"asset_events,omitempty"`
 	// Note is people's; the engine never writes it.

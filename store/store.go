@@ -77,6 +77,8 @@ type Snapshot struct {
 	// AssetEvents are those from the smallest AssetCursor on, LastAssetEvent is the ID of the latest of all.
 	AssetEvents    []dag.AssetEvent
 	LastAssetEvent int64
+	// Callbacks are due and have not been carried out, oldest first.
+	Callbacks []dag.CallbackRequest
 }
 
 // ActiveRun is an unfinished run.
@@ -132,12 +134,16 @@ type Changes struct {
 	// AssetEvents are new; AssetRequestsDone are the requests that they answer.
 	AssetEvents       []dag.AssetEvent
 	AssetRequestsDone []int64
+	// Callbacks are due; CallbacksDone have been carried out, or given up.
+	Callbacks     []dag.CallbackRequest
+	CallbacksDone []int64
 }
 
 // Empty reports whether there is nothing to write.
 func (c *Changes) Empty() bool {
 	return len(c.Dags)+len(c.Pauses)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
-		len(c.History)+len(c.XComs)+len(c.XComsClear)+len(c.BackfillsDone)+len(c.AssetEvents)+len(c.AssetRequestsDone) == 0 && c.Heartbeat == nil
+		len(c.History)+len(c.XComs)+len(c.XComsClear)+len(c.BackfillsDone)+len(c.AssetEvents)+len(c.AssetRequestsDone)+
+		len(c.Callbacks)+len(c.CallbacksDone) == 0 && c.Heartbeat == nil
 }
 
 // RunChange writes a run. New inserts (ErrExists when there is one), otherwise the row must be in state From.

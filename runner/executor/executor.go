@@ -58,6 +58,19 @@ type TriggerLoop interface {
 	Stop(ctx context.Context) error
 }
 
+// Notifier carries out callbacks. It never blocks its caller.
+type Notifier interface {
+	Start(ctx context.Context, r CallbackReporter) error
+	// Notify takes over a callback. It is tried again when it fails, a few times, and then given up; either way it is
+	// reported once. A callback that is under way already is ignored.
+	Notify(c dag.CallbackRequest)
+	// Stop waits for what is under way until ctx ends. What has not been reported is notified again after the next start.
+	Stop(ctx context.Context) error
+}
+
+// CallbackReporter is told that a callback has been carried out or given up.
+type CallbackReporter interface{ CallbackDone(id int64) }
+
 // Reporter takes reports. Report never blocks for long, keeps the order of one attempt's reports, and may be called
 // from any goroutine. After the scheduler has stopped it drops them.
 type Reporter interface{ Report(r Report) }

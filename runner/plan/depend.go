@@ -98,6 +98,8 @@ func (s *State) runInline(t *task) {
 	if t.row.FirstStart.IsZero() {
 		t.row.FirstStart = s.now
 	}
+	s.callTask(t, dag.OnExecute, "")
+	s.callTask(t, dag.OnSuccess, "")
 	s.finish(t, dag.StateSuccess, s.now)
 }
 

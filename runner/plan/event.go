@@ -87,6 +87,15 @@ type Lengths struct {
 // Taken says that this scheduled run could not be created because its run id or logical date is taken.
 type Taken struct{ Run dag.Run }
 
+// Runtimes answers a Need: how long the latest finished runs of the DAG of Run took.
+type Runtimes struct {
+	Run  dag.RunKey
+	Took []time.Duration
+}
+
+// CallbackDone says that a callback has been carried out, or given up.
+type CallbackDone struct{ ID int64 }
+
 // Stopping says that no new attempt is to begin any more. What is running is still followed.
 type Stopping struct{}
 
@@ -98,8 +107,11 @@ func (Reported) event()  {}
 func (Past) event()      {}
 func (Recent) event()    {}
 func (Lengths) event()   {}
-func (Taken) event()     {}
-func (Stopping) event()  {}
+
+func (CallbackDone) event() {}
+func (Runtimes) event()     {}
+func (Taken) event()        {}
+func (Stopping) event()     {}
 
 // Decision is what follows from a batch of events.
 type Decision struct {
@@ -119,7 +131,7 @@ type Decision struct {
 	Reload bool
 }
 
-// Effect is something to do outside: Dispatch, Park, Kill or Drop.
+// Effect is something to do outside: Dispatch, Park, Kill, Drop or Notify.
 type Effect interface{ effect() }
 
 // Dispatch hands an attempt to the executor.
@@ -140,6 +152,10 @@ type Drop struct {
 	Reason  string
 }
 
+// Notify hands a callback to the notifier.
+type Notify struct{ Callback dag.CallbackRequest }
+
+func (Notify) effect()   {}
 func (Dispatch) effect() {}
 func (Park) effect()     {}
 func (Kill) effect()     {}
@@ -152,6 +168,8 @@ type Need struct {
 	// Recent asks for the states of this DAG's latest Limit finished runs, to be answered with a Recent event.
 	Recent string
 	Limit  int
+	// Runtimes asks how long the latest Limit finished runs of this DAG took, for Run; to be answered with a Runtimes event.
+	Runtimes string
 	// Before asks for the run before this one (the latest of the same DAG with an earlier RunAfter), to be answered with
 	// a Past event. With ScheduledOnly only scheduled runs count. Tasks are the tasks concerned.
 	Before        *dag.Run

@@ -15,6 +15,7 @@ func (s *State) load(snap *store.Snapshot) {
 	s.poolsLoaded(snap.Pools)
 	s.edits = snap.Edits
 	s.assetsLoaded(snap)
+	s.callbacksLoaded(snap)
 	s.assetRequests(snap.AssetRequests)
 	s.backfillsLoaded(snap.Backfills)
 	for id, r := range snap.LastScheduled {

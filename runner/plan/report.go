@@ -61,6 +61,7 @@ func (s *State) accept(t *task, r *executor.Report) bool {
 	switch r.Kind {
 	case executor.Started:
 		if state == dag.StateQueued {
+			s.callTask(t, dag.OnExecute, "")
 			s.started(t, s.at(r))
 			s.move(t, dag.StateRunning)
 			s.lag(t)
@@ -126,17 +127,21 @@ func (s *State) ended(t *task, r *executor.Report) {
 	switch r.Kind {
 	case executor.Succeeded:
 		t.row.Error = ""
+		s.callTask(t, dag.OnSuccess, "")
 		s.decide(t, r)
 		s.finish(t, dag.StateSuccess, at)
 	case executor.Skipped:
 		t.row.Error = ""
+		s.callTask(t, dag.OnSkipped, r.Error)
 		s.finish(t, dag.StateSkipped, at)
 	default:
 		t.row.Error = r.Error
 		if r.NoRetry || !t.row.MayRetry() {
+			s.callTask(t, dag.OnFailure, r.Error)
 			s.finish(t, dag.StateFailed, at)
 			return
 		}
+		s.callTask(t, dag.OnRetry, r.Error)
 		delay := max(r.RetryAfter, t.spec.NextRetryDelay(t.row.DagID, t.run.row.LogicalDate, t.row.TryNumber))
 		s.retryLater(t, at, delay)
 	}

@@ -197,6 +197,7 @@ func (s *State) follows(r *run, g *graph) {
 		r.deadline = r.row.StartDate.Add(g.dag.DagrunTimeout)
 		s.setTimer(timer{at: r.deadline, run: r, task: wholeRun})
 	}
+	s.watchDeadlines(r)
 	if r.row.Type == dag.RunScheduled {
 		if t, err := s.cfg.Timetable(g.dag); err == nil {
 			if up := t.Upcoming(r.row.RunAfter, 1); len(up) > 0 {
@@ -346,6 +347,11 @@ func (s *State) endRun(r *run, state dag.RunState, reason string) {
 		r.row.EndDate = r.row.StartDate
 	}
 	s.markRun(r)
+	event := dag.OnSuccess
+	if state == dag.RunFailed {
+		event = dag.OnFailure
+	}
+	s.callRun(r, event, reason)
 	s.detach(r)
 	s.leavePast(r)
 	if r.backfill != nil {

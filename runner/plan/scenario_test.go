@@ -127,6 +127,11 @@ func (s *scenario) do(cmd string, args []string) error {
 	case "pause_backfill", "unpause_backfill":
 		w.store.PauseBackfills(cmd == "pause_backfill")
 		w.refresh()
+	case "notified": // notified: what has been notified is carried out
+		for _, c := range w.notified {
+			w.step(plan.CallbackDone{ID: c.ID})
+		}
+		w.notified = nil
 	case "asset":
 		w.store.RequestAsset(arg(0))
 		w.refresh()
@@ -277,7 +282,7 @@ func (s *scenario) report(cmd string, args []string) error {
 //	unmet: RUN.TASK TEXT   some reason contains it              xcom: RUN.TASK NAME JSON
 //	reason: RUN TEXT       why the run failed                   dag: DAG paused|active|stale
 //	error: FILE TEXT       its import error                     stale: N  dropped reports so far
-//	killed: RUN.TASK       the attempt was told to end
+//	killed: RUN.TASK       the attempt was told to end      notified: RUN[.TASK]:EVENT...   callbacks handed out
 func (s *scenario) expect(args []string) error {
 	if len(args) == 0 {
 		return errUsage
@@ -335,6 +340,13 @@ func (s *scenario) expectOther(what string, args []string) error {
 		return s.expectSet(w.out, args)
 	case "parked":
 		return s.expectSet(w.parked, args)
+	case "notified":
+		var got []string
+		for _, c := range w.notified {
+			name := strings.TrimSuffix(strings.TrimPrefix(string(c.Callback.Event), "on_"), "_callback")
+			got = append(got, strings.TrimSuffix(instanceName(c.Key), ".")+":"+name)
+		}
+		return same(strings.Join(got, " "), rest(0))
 	case "runs":
 		return same(strconv.Itoa(len(s.runIDs(args[0]))), args[1])
 	case "ids":

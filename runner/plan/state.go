@@ -32,6 +32,9 @@ type State struct {
 	events    []dag.AssetEvent
 	lastEvent int64
 	answered  map[int64]bool
+	// callbacks are due and not known to have been carried out; lastCallback is the latest ID.
+	callbacks    map[int64]bool
+	lastCallback int64
 	// edits is the number of edits that the rows known here contain.
 	edits  int64
 	errors map[string]bool // files with a stored import error
@@ -105,6 +108,7 @@ type run struct {
 	limit      gate
 	perTask    map[int]*gate
 	deadline   time.Time
+	average    []time.Duration // of the latest runs, once asked for
 	nextAfter  time.Time
 	// prev is the run before, once known; next are the runs that look back at this one.
 	prev      *past
@@ -173,7 +177,7 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		cfg: cfg, now: now.UTC(),
 		pipelines: map[string]*pipeline{}, runs: map[dag.RunKey]*run{}, graphs: map[string]*graph{},
 		files: map[string][]*pipeline{},
-		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
+		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, callbacks: map[int64]bool{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
 	}
 	if old != nil {
 		s.stopping, s.scannedAll, s.seq = old.stopping, old.scannedAll, old.seq

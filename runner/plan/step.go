@@ -58,6 +58,10 @@ func (s *State) apply(i int, e Event) {
 		s.lengthsLoaded(e)
 	case Recent:
 		s.recentLoaded(e)
+	case Runtimes:
+		s.runtimesLoaded(e)
+	case CallbackDone:
+		s.callbackDone(e.ID)
 	case Taken:
 		s.slotTaken(&e.Run)
 	case Stopping:
@@ -106,6 +110,7 @@ func (s *State) fire() {
 			if t.at.Equal(t.run.deadline) {
 				s.timeOut(t.run)
 			}
+			s.missDeadlines(t.run)
 		default:
 			if u := t.run.at(t.task, t.instance); u != nil {
 				s.due(u, t.at)

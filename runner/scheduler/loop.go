@@ -253,6 +253,8 @@ func (s *Scheduler) act(d *plan.Decision) error {
 			s.opts.Executor.Kill(e.Attempt, e.Reason)
 		case plan.Drop:
 			s.opts.Triggers.Drop(e.Attempt, e.Reason)
+		case plan.Notify:
+			s.notify(e.Callback)
 		}
 	}
 	s.watchers.publish(&d.Changes)

@@ -39,6 +39,8 @@ type Options struct {
 	Store    Store
 	Executor executor.Executor
 	Triggers executor.TriggerLoop
+	// Notifier carries out callbacks; nil gives each up with a warning.
+	Notifier executor.Notifier
 	// Log takes what operators of the daemon should know. nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now. It may jump.
@@ -144,6 +146,12 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	if err := s.opts.Triggers.Start(s.ctx, s); err != nil {
 		return s.startFailed(errors.Join(fmt.Errorf("scheduler: start the trigger loop: %w", err), s.opts.Executor.Stop(ctx)))
 	}
+	if s.opts.Notifier != nil {
+		if err := s.opts.Notifier.Start(s.ctx, s); err != nil {
+			return s.startFailed(errors.Join(fmt.Errorf("scheduler: start the notifier: %w", err),
+				s.opts.Executor.Stop(ctx), s.opts.Triggers.Stop(ctx)))
+		}
+	}
 	s.state = plan.New(s.config(), snap, now)
 	host, _ := os.Hostname() // for display; "" will do
 	s.beat = store.Heartbeat{Host: host, PID: os.Getpid(), StartedAt: now.UTC()}
@@ -175,6 +183,9 @@ func (s *Scheduler) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		s.inbox.put(item{event: plan.Stopping{}})
 		s.stopErr = errors.Join(s.opts.Executor.Stop(ctx), s.opts.Triggers.Stop(ctx))
+		if s.opts.Notifier != nil {
+			s.stopErr = errors.Join(s.stopErr, s.opts.Notifier.Stop(ctx))
+		}
 		close(s.finish)
 		timer := time.NewTimer(s.opts.DrainTimeout)
 		defer timer.Stop()
@@ -206,6 +217,19 @@ func (s *Scheduler) Report(r executor.Report) {
 	if !s.inbox.put(item{event: plan.Reported{Report: r}, committed: r.Committed}) && r.Committed != nil {
 		r.Committed(ErrStopped)
 	}
+}
+
+// CallbackDone implements executor.CallbackReporter.
+func (s *Scheduler) CallbackDone(id int64) { s.inbox.put(item{event: plan.CallbackDone{ID: id}}) }
+
+func (s *Scheduler) notify(c dag.CallbackRequest) {
+	if s.opts.Notifier != nil {
+		s.opts.Notifier.Notify(c)
+		return
+	}
+	s.log.Warn("a callback is given up: this process has no notifiers", "callback", c.Callback.Event, "kind", c.Callback.Kind,
+		"about", c.Key.String())
+	s.CallbackDone(c.ID)
 }
 
 // FileChanged says what a pipeline file defines now.

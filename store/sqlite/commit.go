@@ -32,6 +32,9 @@ func (s *Store) EngineCommit(ctx context.Context, c *store.Changes) error {
 		if err := t.putXComs(c); err != nil {
 			return err
 		}
+		if err := t.putCallbacks(c); err != nil {
+			return err
+		}
 		if err := t.putAssetEvents(c); err != nil {
 			return err
 		}

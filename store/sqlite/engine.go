@@ -43,6 +43,9 @@ func (s *Store) EngineLoad(ctx context.Context) (*store.Snapshot, error) {
 		if err := loadLastScheduled(ctx, v, out); err != nil {
 			return err
 		}
+		if out.Callbacks, err = list(ctx, v, decodeCallback, callbackListSQL); err != nil {
+			return err
+		}
 		if err := loadAssetEvents(ctx, v, out); err != nil {
 			return err
 		}

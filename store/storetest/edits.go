@@ -227,3 +227,59 @@ func testTaskGone(t *testing.T, s store.Store) {
 	noError(t, err)
 	equal(t, "task instances", []dag.TaskInstance{instance}, all)
 }
+
+func testAssets(t *testing.T, s store.Store) {
+	request := dag.AssetEvent{Name: "orders", URI: "s3://orders", At: Time(1), Extra: []byte(`{"rows":3}`)}
+	noError(t, s.AssetRequest(t.Context(), &request))
+	wantError(t, s.AssetRequest(t.Context(), &dag.AssetEvent{}), store.ErrInvalid, "no name")
+	refresh, err := s.EngineRefresh(t.Context())
+	noError(t, err)
+	if len(refresh.AssetRequests) != 1 || refresh.AssetRequests[0].Name != "orders" {
+		t.Fatalf("requests: %+v", refresh.AssetRequests)
+	}
+	first := request
+	first.ID, first.Source.MapIndex = 1, -1
+	second := dag.AssetEvent{
+		ID: 2, Name: "items", URI: "items", At: Time(2), Aliases: []string{"any"},
+		Source: dag.Key{DagID: "d", RunID: "r", TaskID: "t", MapIndex: 4},
+	}
+	Commit(t, s, &store.Changes{
+		AssetEvents: []dag.AssetEvent{first, second}, AssetRequestsDone: []int64{refresh.AssetRequests[0].ID},
+		Dags: []store.DagRow{{DagID: "d", FileLoc: "d.yaml", Version: "v1", AssetCursor: 2}},
+	})
+	all, err := s.AssetEventList(t.Context(), "", 0)
+	noError(t, err)
+	equal(t, "events, newest first", []dag.AssetEvent{second, first}, all)
+	one, err := s.AssetEventsGet(t.Context(), []int64{1, 99})
+	noError(t, err)
+	equal(t, "events by id", []dag.AssetEvent{first}, one)
+	snap, err := s.EngineLoad(t.Context())
+	noError(t, err)
+	equal(t, "what a DAG still waits with", []dag.AssetEvent{second}, snap.AssetEvents)
+	if snap.LastAssetEvent != 2 || len(snap.AssetRequests) != 0 || snap.Dags[0].AssetCursor != 2 {
+		t.Errorf("snapshot: last %d, requests %v, DAG %+v", snap.LastAssetEvent, snap.AssetRequests, snap.Dags[0])
+	}
+	run := NewRun("d", 1)
+	run.Type, run.AssetEvents, run.DeadlinesMissed = dag.RunAsset, []int64{1, 2}, 5
+	CreateRun(t, s, run)
+	got, err := s.RunGet(t.Context(), run.RunKey)
+	noError(t, err)
+	equal(t, "asset-triggered run", &run, got)
+}
+
+func testCallbacks(t *testing.T, s store.Store) {
+	due := dag.CallbackRequest{
+		ID: 7, Key: dag.Key{DagID: "d", RunID: "r", TaskID: "t", MapIndex: 1}, TryNumber: 2, Reason: "boom", At: Time(3),
+		Callback: dag.Callback{Event: dag.OnFailure, Kind: "bash", Params: map[string]any{"command": "true"}},
+	}
+	Commit(t, s, &store.Changes{Callbacks: []dag.CallbackRequest{due}})
+	snap, err := s.EngineLoad(t.Context())
+	noError(t, err)
+	equal(t, "callbacks that are due", []dag.CallbackRequest{due}, snap.Callbacks)
+	Commit(t, s, &store.Changes{CallbacksDone: []int64{7, 8}})
+	snap, err = s.EngineLoad(t.Context())
+	noError(t, err)
+	if len(snap.Callbacks) > 0 {
+		t.Errorf("carried out, but still there: %+v", snap.Callbacks)
+	}
+}

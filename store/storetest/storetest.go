@@ -49,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"notes":               testNotes,
 		"runs delete":         testRunsDelete,
 		"backfills":           testBackfills,
+		"assets":              testAssets,
+		"callbacks":           testCallbacks,
 		"variables":           testVariables,
 		"connections":         testConnections,
 		"pools":               testPools,

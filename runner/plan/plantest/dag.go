@@ -121,6 +121,14 @@ func dagOption(d *dag.DAG, k, v string) {
 		d.Description = v
 	case "schedule":
 		d.Schedule = schedule(v)
+	case "call":
+		for _, event := range strings.Split(v, ",") {
+			d.Callbacks = append(d.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Kind: "bash"})
+		}
+	case "late": // REFERENCE:INTERVAL
+		reference, interval, _ := strings.Cut(v, ":")
+		d.Deadlines = append(d.Deadlines, dag.Deadline{Reference: dag.DeadlineReference(reference), Interval: duration(interval),
+			Callback: dag.Callback{Kind: "bash"}})
 	case "paused":
 		paused := true
 		d.IsPausedUponCreation = &paused
@@ -181,6 +189,10 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		t.Setup = true
 	case "teardown":
 		t.Teardown, t.Setups = true, strings.FieldsFunc(v, func(c rune) bool { return c == ',' })
+	case "call":
+		for _, event := range strings.Split(v, ",") {
+			t.Callbacks = append(t.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Kind: "bash"})
+		}
 	case "outlet":
 		t.Outlets = append(t.Outlets, dag.AssetRef{Asset: &dag.Asset{Name: v, URI: v}})
 	case "decides":

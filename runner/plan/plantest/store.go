@@ -39,6 +39,7 @@ type Store struct {
 
 	edits     int64
 	backfills []store.Backfill
+	callbacks []dag.CallbackRequest
 	asked     int64
 	events    []dag.AssetEvent
 	requests  []dag.AssetEvent
@@ -97,6 +98,7 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 			snap.Versions[r.DagVersion] = d
 		}
 	}
+	snap.Callbacks = slices.Clone(s.callbacks)
 	snap.AssetEvents = slices.Clone(s.events)
 	snap.LastAssetEvent = int64(len(s.events))
 	for _, e := range s.errors {
@@ -290,6 +292,8 @@ func (s *Store) apply(c *store.Changes) error {
 			}
 		}
 	}
+	s.callbacks = append(s.callbacks, c.Callbacks...)
+	s.callbacks = slices.DeleteFunc(s.callbacks, func(r dag.CallbackRequest) bool { return slices.Contains(c.CallbacksDone, r.ID) })
 	s.events = append(s.events, c.AssetEvents...)
 	s.requests = slices.DeleteFunc(s.requests, func(e dag.AssetEvent) bool { return slices.Contains(c.AssetRequestsDone, e.ID) })
 	if c.Heartbeat != nil {
@@ -368,6 +372,9 @@ func (s *Store) Answer(n plan.Need) (plan.Event, error) {
 		}
 		return e, err
 	}
+	if n.Runtimes != "" {
+		return s.runtimes(n), nil
+	}
 	if n.Mapped != nil {
 		return s.lengths(n)
 	}
@@ -388,6 +395,16 @@ func (s *Store) Answer(n plan.Need) (plan.Event, error) {
 		}
 	}
 	return e, err
+}
+
+func (s *Store) runtimes(n plan.Need) plan.Event {
+	e := plan.Runtimes{Run: n.Run}
+	for _, r := range s.AllRuns() {
+		if r.DagID == n.Runtimes && r.State.Finished() {
+			e.Took = append(e.Took, r.EndDate.Sub(r.StartDate))
+		}
+	}
+	return e
 }
 
 func (s *Store) lengths(n plan.Need) (plan.Event, error) {

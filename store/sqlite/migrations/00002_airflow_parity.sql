@@ -60,6 +60,20 @@ CREATE TABLE asset_request (
     extra     TEXT
 );
 
+-- Callbacks that are due and have not been carried out.
+CREATE TABLE callback (
+    id         INTEGER PRIMARY KEY,
+    dag_id     TEXT    NOT NULL,
+    run_id     TEXT    NOT NULL,
+    task_id    TEXT    NOT NULL, -- '' for a callback of the run
+    map_index  INTEGER NOT NULL,
+    try_number INTEGER NOT NULL,
+    data       TEXT    NOT NULL, -- JSON
+    reason     TEXT    NOT NULL,
+    created_at BIGINT  NOT NULL
+);
+
+ALTER TABLE dag_run ADD COLUMN deadlines_missed BIGINT NOT NULL DEFAULT 0; -- bit by bit
 ALTER TABLE dag ADD COLUMN asset_cursor BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE dag_run ADD COLUMN asset_events TEXT; -- JSON list of asset_event.id
 
