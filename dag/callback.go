@@ -15,14 +15,13 @@ const (
 	OnDeadline CallbackEvent = "deadline"
 )
 
-// Callback is something to call when an event happens. What it is and how it is called is Kind's business; see the
-// packages below notifiers. It never changes the state of what it is about.
+// Callback is an operator that is run when an event happens, beside the tasks of the run: it has no row and no state,
+// and never changes those of what it is about.
 type Callback struct {
 	Event CallbackEvent `json:"event"`
-	// Kind is a registered notifier: "python", "bash", "http", "slack".
-	Kind string `json:"kind"`
-	// Params are the notifier's parameters as written, templates not yet rendered.
-	Params map[string]any `json:"params,omitempty"`
+	// Operator is the canonical name of the operator; Params are its parameters as written, before templates are rendered.
+	Operator string         `json:"operator"`
+	Params   map[string]any `json:"params,omitempty"`
 }
 
 // DeadlineReference is what a deadline counts from (Airflow: DeadlineReference).

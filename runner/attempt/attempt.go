@@ -66,11 +66,20 @@ type Handle struct {
 	logger   *slog.Logger
 	start    time.Time
 
+	// exception and reason are what a callback is about.
+	exception, reason string
+
 	mu     sync.Mutex
 	pushed map[string]json.RawMessage
 }
 
 var _ operators.Task = (*Handle)(nil)
+
+// Concerns says, before anything is rendered, what a callback is about: the text of an error, and why it is called.
+func (h *Handle) Concerns(exception, reason string) { h.exception, h.reason = exception, reason }
+
+// Concern is what Concerns was given; empty for a task.
+func (h *Handle) Concern() (exception, reason string) { return h.exception, h.reason }
 
 // Close writes out and closes the attempt's log file.
 func (h *Handle) Close() {

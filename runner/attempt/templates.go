@@ -30,6 +30,8 @@ type Templates struct {
 	Runs store.Runs
 	// Variable reads an Airflow variable; see template.Vars.
 	Variable func(ctx context.Context, key string) (value string, found bool, err error)
+	// AssetEvents reads the asset events that a run was made for; nil means that there are none.
+	AssetEvents func(ctx context.Context, ids []int64) ([]dag.AssetEvent, error)
 	// TestMode is what templates see as test_mode.
 	TestMode bool
 
@@ -150,6 +152,10 @@ func (r *Templates) vars(h *Handle) (*template.Vars, error) {
 		Neighbour: neighbour(w.DAG, &w.Run),
 	}
 	v.TI.StartDate = h.TryStart()
+	v.Exception, v.Reason = h.exception, h.reason
+	if ids := w.Run.AssetEvents; r.AssetEvents != nil && len(ids) > 0 {
+		v.AssetEvents = func(ctx context.Context) ([]dag.AssetEvent, error) { return r.AssetEvents(ctx, ids) }
+	}
 	return v, nil
 }
 

@@ -227,7 +227,7 @@ func (s *Scheduler) notify(c dag.CallbackRequest) {
 		s.opts.Notifier.Notify(c)
 		return
 	}
-	s.log.Warn("a callback is given up: this process has no notifiers", "callback", c.Callback.Event, "kind", c.Callback.Kind,
+	s.log.Warn("a callback is given up: this process has no notifiers", "callback", c.Callback.Event, "operator", c.Callback.Operator,
 		"about", c.Key.String())
 	s.CallbackDone(c.ID)
 }

@@ -270,7 +270,7 @@ func testAssets(t *testing.T, s store.Store) {
 func testCallbacks(t *testing.T, s store.Store) {
 	due := dag.CallbackRequest{
 		ID: 7, Key: dag.Key{DagID: "d", RunID: "r", TaskID: "t", MapIndex: 1}, TryNumber: 2, Reason: "boom", At: Time(3),
-		Callback: dag.Callback{Event: dag.OnFailure, Kind: "bash", Params: map[string]any{"command": "true"}},
+		Callback: dag.Callback{Event: dag.OnFailure, Operator: "BashOperator", Params: map[string]any{"bash_command": "true"}},
 	}
 	Commit(t, s, &store.Changes{Callbacks: []dag.CallbackRequest{due}})
 	snap, err := s.EngineLoad(t.Context())

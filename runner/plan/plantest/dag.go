@@ -123,12 +123,12 @@ func dagOption(d *dag.DAG, k, v string) {
 		d.Schedule = schedule(v)
 	case "call":
 		for _, event := range strings.Split(v, ",") {
-			d.Callbacks = append(d.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Kind: "bash"})
+			d.Callbacks = append(d.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Operator: "BashOperator"})
 		}
 	case "late": // REFERENCE:INTERVAL
 		reference, interval, _ := strings.Cut(v, ":")
 		d.Deadlines = append(d.Deadlines, dag.Deadline{Reference: dag.DeadlineReference(reference), Interval: duration(interval),
-			Callback: dag.Callback{Kind: "bash"}})
+			Callback: dag.Callback{Operator: "BashOperator"}})
 	case "paused":
 		paused := true
 		d.IsPausedUponCreation = &paused
@@ -191,7 +191,7 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		t.Teardown, t.Setups = true, strings.FieldsFunc(v, func(c rune) bool { return c == ',' })
 	case "call":
 		for _, event := range strings.Split(v, ",") {
-			t.Callbacks = append(t.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Kind: "bash"})
+			t.Callbacks = append(t.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Operator: "BashOperator"})
 		}
 	case "outlet":
 		t.Outlets = append(t.Outlets, dag.AssetRef{Asset: &dag.Asset{Name: v, URI: v}})
