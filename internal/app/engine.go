@@ -12,6 +12,7 @@ import (
 	"gust/internal/variables"
 	"gust/operators"
 	"gust/runner/attempt"
+	"gust/runner/callback"
 	"gust/runner/executor/local"
 	"gust/runner/scheduler"
 	"gust/runner/tasklog"
@@ -38,7 +39,7 @@ func (a *App) catalog() (*catalog, error) {
 // templates renders the parameters of tasks.
 func (a *App) templates(testMode bool) *attempt.Templates {
 	return &attempt.Templates{
-		Runs: a.Store, TestMode: testMode,
+		Runs: a.Store, TestMode: testMode, AssetEvents: a.Store.AssetEventsGet,
 		Variable: func(ctx context.Context, key string) (string, bool, error) {
 			value, err := a.Variables.Get(ctx, key)
 			var missing *variables.NotFoundError
@@ -90,13 +91,16 @@ func (a *App) newEngine() (*engine, error) {
 	env := &attempt.Env{
 		Operators: e.operators, Connections: a.Connections, XComs: a.Store, Renderer: a.templates(false),
 		Logs: e.logs, Mask: a.Masker.Mask, Now: a.Now, XComMaxBytes: a.Config.Core.XComMaxBytes,
+		MaxMapLength: a.Config.Core.MaxMapLength,
 	}
 	runner := &worker.Worker{Env: env, KillGrace: a.Config.Core.KilledTaskCleanupTime + killMargin}
 	e.triggerer = triggerer.New(triggerer.Config{Env: env, Triggers: e.triggers, Checks: a.Config.Triggerer.Checks, Log: a.Log})
 	e.executor = local.New(runner, a.Config.Core.Parallelism, a.Now)
 	e.scheduler = scheduler.New(scheduler.Options{
 		Store: a.Store, Executor: e.executor, Triggers: e.triggerer,
-		Log: a.Log.With(slog.String("logger", "scheduler")), Now: a.Now,
+		Notifier:     callback.New(callback.Options{Store: a.Store, Env: env, Log: a.Log.With(slog.String("logger", "callbacks"))}),
+		MaxMapLength: a.Config.Core.MaxMapLength,
+		Log:          a.Log.With(slog.String("logger", "scheduler")), Now: a.Now,
 		PausedAtCreation: a.Config.Core.DagsArePausedAtCreation,
 		RefreshEvery:     a.Config.Scheduler.IdleSleepTime, HeartbeatEvery: a.Config.Scheduler.Heartbeat,
 	})

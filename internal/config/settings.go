@@ -51,6 +51,7 @@ type Core struct {
 	DefaultTaskExecutionTimeout time.Duration `key:"default_task_execution_timeout" default:"null" min:"0" doc:"The longest time an attempt may take, unless the task says execution_timeout; null is no limit."`
 	DefaultPoolTaskSlotCount    int           `key:"default_pool_task_slot_count" default:"128" min:"-1" doc:"The slots of default_pool when the database is created; -1 is no limit."`
 	KilledTaskCleanupTime       time.Duration `key:"killed_task_cleanup_time" default:"60" min:"0" doc:"The time between SIGTERM and SIGKILL for the processes of a task that is ended."`
+	MaxMapLength                int           `key:"max_map_length" default:"1024" min:"1" doc:"The most instances that a mapped task may have."`
 	XComMaxBytes                int           `key:"xcom_max_bytes" default:"1048576" min:"1" doc:"The largest value a task may push, in bytes of JSON."`
 	FernetKey                   string        `key:"fernet_key" default:"" secret:"true" env:"GUST_FERNET_KEY" doc:"Keys for stored connections, comma separated, the first encrypts; empty: fernet.key in the home folder."`
 }

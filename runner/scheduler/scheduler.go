@@ -55,6 +55,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// StateLag is plan.Config.StateLag.
 	StateLag time.Duration
+	// MaxMapLength is [core] max_map_length; 0 means 1024.
+	MaxMapLength int
 	// Timetable builds a DAG's timetable; nil means timetable.New.
 	Timetable func(*dag.DAG) (timetable.Timetable, error)
 }
@@ -169,7 +171,7 @@ func (s *Scheduler) startFailed(err error) error {
 func (s *Scheduler) config() plan.Config {
 	return plan.Config{
 		Slots: s.opts.Executor.Slots(), PausedAtCreation: s.opts.PausedAtCreation, Timetable: s.opts.Timetable,
-		StateLag: s.opts.StateLag,
+		StateLag: s.opts.StateLag, MaxMapLength: s.opts.MaxMapLength,
 	}
 }
 
