@@ -2,7 +2,6 @@ package plan
 
 import (
 	"math/bits"
-	"slices"
 
 	"gust/dag"
 )
@@ -45,31 +44,18 @@ func newGraph(d *dag.DAG) *graph {
 	return g
 }
 
-// findScopes finds the tasks between each setup and its teardowns; without a teardown, everything behind the setup.
+// findScopes indexes the scopes of the DAG's setups.
 func (g *graph) findScopes() {
+	scopes := g.dag.SetupScopes()
+	if len(scopes) == 0 {
+		return
+	}
+	g.setups, g.scope = make([][]int32, len(g.dag.Tasks)), make([][]int32, len(g.dag.Tasks))
 	for s, setup := range g.dag.Tasks {
-		if !setup.Setup {
-			continue
+		g.scope[s] = g.indices(scopes[setup.ID])
+		for _, i := range g.scope[s] {
+			g.setups[i] = append(g.setups[i], int32(s))
 		}
-		if g.setups == nil {
-			g.setups, g.scope = make([][]int32, len(g.dag.Tasks)), make([][]int32, len(g.dag.Tasks))
-		}
-		var ends []string
-		for _, t := range g.dag.Tasks {
-			if t.Teardown && slices.Contains(t.Setups, setup.ID) {
-				ends = append(ends, t.ID)
-			}
-		}
-		inside := map[string]bool{}
-		for _, id := range g.dag.Ancestors(ends...) {
-			inside[id] = true
-		}
-		g.reach(g.down[s]).each(func(i int) {
-			if t := g.dag.Tasks[i]; !t.Teardown && (len(ends) == 0 || inside[t.ID]) {
-				g.setups[i] = append(g.setups[i], int32(s))
-				g.scope[s] = append(g.scope[s], int32(i))
-			}
-		})
 	}
 }
 
