@@ -27,6 +27,9 @@ type builder struct {
 	byGroup  map[string]*group
 	nodes    []*node
 	byName   map[string]*node
+	declared map[string]any // the JSON Schemas of the DAG's params
+
+	callbackNames TemplateChecker // see callbackChecker
 }
 
 func newBuilder(f *fileLoader, e *entry) *builder {
@@ -57,12 +60,14 @@ func (b *builder) build(cfg *value) {
 	}
 	b.checkKeys()
 	b.zones()
+	b.settings()
 	b.args = b.newScope(nil, cfg.get("default_args"), b.id+".default_args")
 	b.dates()
-	b.settings()
-	b.params()
 	b.documentation()
 	b.schedule()
+	b.params()
+	b.dagCallbacks()
+	b.deadlines()
 	b.checker = b.opts.Templates
 	if len(b.d.UserDefinedMacros) > 0 && b.opts.TemplatesFor != nil {
 		b.checker = b.opts.TemplatesFor(b.d)
@@ -84,8 +89,7 @@ func (b *builder) checkKeys() {
 		case known && reason == "", isAnchorHolder(e.key):
 		case known:
 			b.warn(e.pos, path, Problem{Message: "has no effect: " + reason})
-		case isCallback(e.key):
-			b.warn(e.pos, path, Problem{Message: "has no effect: " + noCallbacks})
+		case isCallback(e.key): // see dagCallbacks
 		case removedKeys[e.key] != "":
 			b.fail(e.pos, path, Problem{Message: "dag-factory 1.0 removed this key", Hint: removedKeys[e.key]})
 		case e.pos.src != b.src:

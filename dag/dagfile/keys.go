@@ -10,10 +10,8 @@ import (
 
 // Why a key that Airflow or dag-factory knows changes nothing here.
 const (
-	noCallbacks = "Python callbacks cannot run in Gust"
 	noPython    = "it names Python code, which Gust does not run"
 	noUI        = "it concerns Airflow's web pages"
-	noAssets    = "assets are not supported yet"
 	noExecutor  = "it concerns Airflow's executors"
 	noSLA       = "Airflow 3 removed SLAs"
 	noEmail     = "Gust sends no email"
@@ -27,10 +25,10 @@ var dagKeys = map[string]string{
 	"default_args": "", "description": "", "dag_display_name": "", "tags": "", "params": "", "doc_md": "",
 	"doc_md_file_path": "", "is_paused_upon_creation": "", "render_template_as_native_obj": "",
 	"template_searchpath": "", "user_defined_macros": "", "tasks": "", "task_groups": "", "dag_id": "",
-	"fail_fast": "", "fail_stop": "", "max_consecutive_failed_dag_runs": "",
+	"deadline": "", "fail_fast": "", "fail_stop": "", "max_consecutive_failed_dag_runs": "",
 
 	"access_control": noUI, "default_view": noUI, "orientation": noUI, "owner_links": noUI,
-	"sla_miss_callback": noSLA, "deadline": noCallbacks,
+	"sla_miss_callback":           noSLA + "; write a deadline",
 	"doc_md_python_callable_file": noPython, "doc_md_python_callable_name": noPython,
 	"doc_md_python_arguments": noPython, "user_defined_filters": noPython, "jinja_environment_kwargs": noPython,
 	"auto_register": ignoredHere, "template_undefined": ignoredHere, "operator_aliases": ignoredHere,
@@ -54,16 +52,15 @@ var removedKeys = map[string]string{
 var taskNoEffect = map[string]string{
 	"email": "", "email_on_retry": noEmail, "email_on_failure": noEmail, "sla": noSLA,
 	"executor": noExecutor, "executor_config": noExecutor, "run_as_user": "tasks run as the user of Gust",
-	"resources": noExecutor, "inlets": noAssets, "outlets": noAssets, "parent_group_name": ignoredHere,
-	"map_index_template": "mapped tasks are not supported yet", "logger_name": "", "task_display_name": "",
-	"allow_nested_operators": "", "wait_for_past_depends_before_skipping": ignoredHere, "subdag": ignoredHere,
+	"resources": noExecutor, "parent_group_name": ignoredHere, "logger_name": "", "task_display_name": "",
+	"allow_nested_operators": "", "subdag": ignoredHere,
 	"pre_execute": noPython, "post_execute": noPython, "adhoc": ignoredHere, "start_trigger_args": ignoredHere,
 	"start_from_trigger": ignoredHere, "render_template_as_native_obj": "set it on the DAG",
 	"retry_policy": ignoredHere, "max_infra_retries": ignoredHere,
 }
 
 // taskStructure are the keys of a task that the loader itself consumes.
-var taskStructure = []string{"task_id", "operator", "decorator", "dependencies", "task_group_name"}
+var taskStructure = []string{"task_id", "operator", "decorator", "dependencies", "task_group_name", "expand", "partial", "map_index_template"}
 
 // taskPython are the parameters of Airflow operators that carry Python code, with the nearest thing to do instead.
 var taskPython = map[string]string{

@@ -220,11 +220,12 @@ func (b *builder) jsonDict(v *value, path string) (any, bool) {
 		})
 		return nil, false
 	}
-	for _, key := range []string{"__and__", "__or__"} {
-		if e := v.find(key); e != nil {
-			b.fail(e.pos, path, Problem{Message: key + " combines assets, and " + noAssets})
-			return nil, false
-		}
+	if e := combinator(v); e != nil {
+		b.fail(e.pos, path, Problem{
+			Message:  e.key + " combines assets, texts, whole numbers or bools",
+			Expected: "a list of them as its only key; assets belong into schedule",
+		})
+		return nil, false
 	}
 	out, good := make(map[string]any, len(v.keys)), true
 	for _, e := range v.keys {

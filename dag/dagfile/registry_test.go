@@ -98,6 +98,32 @@ type executionSensor struct {
 	ARN    string `param:"execution_arn" template:"true" required:"true"`
 }
 
+type httpRequest struct {
+	noop
+	ConnID   string            `param:"http_conn_id" template:"true" default:"http_default"`
+	Method   string            `param:"method" default:"POST"`
+	Endpoint string            `param:"endpoint" template:"true"`
+	Data     any               `param:"data" template:"true"`
+	Headers  map[string]string `param:"headers" template:"true"`
+}
+
+type slackWebhook struct {
+	noop
+	ConnID   string `param:"slack_webhook_conn_id" template:"true" default:"slack_default"`
+	Message  string `param:"message" alias:"text" template:"true"`
+	Blocks   []any  `param:"blocks" template:"true"`
+	Channel  string `param:"channel" template:"true"`
+	Username string `param:"username" template:"true"`
+}
+
+type pythonCallback struct {
+	noop
+	Callable string         `param:"python_callable"`
+	Name     string         `param:"python_callable_name"`
+	File     string         `param:"python_callable_file"`
+	Kwargs   map[string]any `param:"op_kwargs" template:"true"`
+}
+
 func registry(t testing.TB) *operators.Registry {
 	t.Helper()
 	r := operators.NewRegistry()
@@ -113,6 +139,12 @@ func registry(t testing.TB) *operators.Registry {
 	for _, s := range []operators.Spec{
 		{Name: "BashOperator", Aliases: bashPaths, New: func() operators.Operator { return &bash{} }},
 		{Name: "EmptyOperator", Aliases: emptyPaths, New: func() operators.Operator { return &empty{} }, Inline: true},
+		{
+			Name: "HttpOperator", Aliases: []string{"airflow.providers.http.operators.http.HttpOperator"},
+			New: func() operators.Operator { return &httpRequest{} },
+		},
+		{Name: "SlackWebhookOperator", New: func() operators.Operator { return &slackWebhook{} }},
+		{Name: "PythonCallback", New: func() operators.Operator { return &pythonCallback{} }},
 		{Name: "FileSensor", New: func() operators.Operator { return &fileSensor{} }, Sensor: true},
 		{
 			Name: "ExternalTaskSensor", Aliases: []string{"airflow.sensors.external_task.ExternalTaskSensor"},

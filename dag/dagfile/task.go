@@ -22,6 +22,7 @@ type node struct {
 	up     []*node
 	causes []dependency  // of up: which dependency made the edge
 	upAt   map[*node]int // of up, when it is long
+	setups []setupRef    // of a teardown, as it names them
 	down   []*node
 }
 
@@ -42,6 +43,7 @@ func (b *builder) readTasks() {
 		n.deps = b.dependencies(n.cfg.get("dependencies"), n.path+".dependencies")
 		b.readTask(n)
 	}
+	b.markSetups()
 	b.uniqueIDs()
 }
 
@@ -106,6 +108,9 @@ func (b *builder) readTask(n *node) {
 	for _, e := range n.cfg.keys {
 		b.taskKey(p, e, n.path+"."+e.key)
 	}
+	n.task.Callbacks = b.callbacksOf(n.path).callbacks(n.task.Callbacks, n.cfg)
+	b.setupRole(n)
+	b.mapping(p, s)
 	if n.task.WaitForDownstream {
 		n.task.DependsOnPast = true
 	}
@@ -118,6 +123,12 @@ func (b *builder) readTask(n *node) {
 		p.inherit(s)
 		p.decode()
 	}
+	// As in Airflow an operator without effect runs like any other when its success has an effect.
+	if t := n.task; len(t.Outlets) > 0 || slices.ContainsFunc(t.Callbacks, func(c dag.Callback) bool {
+		return c.Event == dag.OnExecute || c.Event == dag.OnSuccess
+	}) {
+		t.Inline = false
+	}
 }
 
 // taskKey handles one key of a task.
@@ -128,22 +139,19 @@ func (b *builder) taskKey(p *operatorParams, e entry, path string) {
 	switch {
 	case e.kind != kindText:
 		b.fail(e.pos, path, Problem{Message: "the key is a " + e.kind.String(), Expected: "a string", Hint: "quote it"})
-	case slices.Contains(taskStructure, e.key), isAnchorHolder(e.key), e.key == "params":
+	case slices.Contains(taskStructure, e.key), slices.Contains(setupKeys, e.key), isAnchorHolder(e.key), e.key == "params":
+	case e.key == "trigger_rule" && b.teardownOnly(p.n, e.val, path):
 	case p.declares(e.key):
 		p.vals[e.key] = argument{e.val, path}
 	case isBase:
 		set(b, t, e.val, path, b.zoneDAG)
 	case idle:
 		b.idle(e, path, reason)
-	case isCallback(e.key):
-		b.warn(e.pos, path, Problem{Message: "has no effect: " + noCallbacks})
+	case isCallback(e.key): // see callbacks
 	case removedKeys[e.key] != "":
 		b.fail(e.pos, path, Problem{Message: "dag-factory 1.0 removed this key", Hint: removedKeys[e.key]})
-	case e.key == "expand" || e.key == "partial":
-		b.fail(e.pos, path, Problem{
-			Message: "mapped tasks (expand, partial) are not supported yet",
-			Hint:    "write one task per item, or map inside a Step Functions state machine",
-		})
+	case e.key == "expand_kwargs":
+		b.fail(e.pos, path, Problem{Message: "expand_kwargs has no spelling in pipeline files", Expected: "expand and partial"})
 	case e.key == "variables_as_arguments":
 		b.fail(e.pos, path, Problem{
 			Message: "variables_as_arguments is not supported", Hint: "use the template {{ var.value.NAME }} in the parameter",
@@ -214,22 +222,12 @@ func (b *builder) nearestOperator(class string) string {
 
 // taskParams merges the task's params over those of its groups.
 func (b *builder) taskParams(n *node, s *scope) {
-	own := n.cfg.find("params")
-	if own == nil && len(s.task) == 0 {
-		return
+	all, path := s.task, n.path+".params"
+	if own := n.cfg.find("params"); own != nil {
+		all = all.over(b.paramValues(own.val, path, b.declared))
 	}
-	all := make(map[string]any, len(s.task))
-	for k, v := range s.task {
-		all[k] = v
-	}
-	path := n.path + ".params"
-	if own != nil {
-		for k, v := range b.paramValues(own.val, path) {
-			all[k] = v
-		}
-	}
-	if len(all) > 0 {
-		n.task.TaskParams = b.jsonText(all, n.cfg, path)
+	if len(all.values) > 0 {
+		n.task.TaskParams = b.jsonText(all.values, n.cfg, path)
 	}
 }
 
@@ -241,6 +239,8 @@ type operatorParams struct {
 	schema *param.Schema
 	vals   map[string]argument // by name as written
 	order  []string            // its keys, sorted
+	// expanding are the parameters that the task is mapped over.
+	expanding []string
 }
 
 func (p *operatorParams) declares(key string) bool {
@@ -253,13 +253,13 @@ func (p *operatorParams) declares(key string) bool {
 
 // names lists everything the task may say, for the nearest name.
 func (p *operatorParams) names() []string {
-	return slices.Concat(p.schema.Names(), sortedKeys(baseArgs), taskStructure, []string{"params"})
+	return slices.Concat(p.schema.Names(), sortedKeys(baseArgs), taskStructure, setupKeys, []string{"params"})
 }
 
 // inherit adds the default_args that the operator declares and the task does not give.
 func (p *operatorParams) inherit(s *scope) {
 	for _, key := range s.order {
-		if f, ok := p.schema.Field(key); ok && p.find(f.Name) == nil {
+		if f, ok := p.schema.Field(key); ok && p.find(f.Name) == nil && !slices.Contains(p.expanding, f.Name) {
 			p.vals[key] = s.args[key]
 		}
 	}
@@ -292,14 +292,20 @@ func (p *operatorParams) decode() {
 		t.Params = raw
 	}
 	op := p.spec.New()
-	errs := p.schema.Decode(op, raw, true)
+	var errs []*param.Error
+	if t.Mapped != nil {
+		errs = p.decodeMapped(raw)
+		_ = p.schema.Decode(op, raw, true)
+	} else {
+		errs = p.schema.Decode(op, raw, true)
+	}
 	for _, e := range errs {
 		p.report(e)
 	}
 	if len(errs) > 0 {
 		return
 	}
-	if v, ok := op.(operators.Validator); ok {
+	if v, ok := op.(operators.Validator); ok && t.Mapped == nil {
 		for _, err := range flat(v.Validate()) {
 			p.invalid(err)
 		}
