@@ -102,6 +102,31 @@ func (h *Handle) mapped(ctx context.Context, params map[string]any) (map[string]
 	return out, nil
 }
 
+// maxMapLabel is how many characters of a rendered map_index_template are kept, as in Airflow.
+const maxMapLabel = 250
+
+// mapLabel renders map_index_template. What it cannot render is a line in the log and no more: the work is done.
+func (h *Handle) mapLabel() string {
+	t := h.work.Task
+	if t.Mapped == nil || t.Mapped.IndexTemplate == "" || h.work.Instance.MapIndex < 0 {
+		return ""
+	}
+	renderer, ok := h.env.Renderer.(TextRenderer)
+	if !ok {
+		return ""
+	}
+	label, err := renderer.RenderText(context.Background(), h, t.Mapped.IndexTemplate)
+	if err != nil {
+		h.logger.Warn("map_index_template cannot be rendered: " + h.mask(err.Error()))
+		return ""
+	}
+	label = h.mask(label)
+	if runes := []rune(label); len(runes) > maxMapLabel {
+		label = string(runes[:maxMapLabel])
+	}
+	return label
+}
+
 // mappable refuses an end that the tasks behind this one could not be mapped over: then this one is what has failed
 // (Airflow: XComForMappingNotPushed, UnmappableXComTypePushed, UnmappableXComLengthPushed).
 func (h *Handle) mappable(xcoms []store.XCom) error {

@@ -1,13 +1,16 @@
 package attempt_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"gust/dag"
 	"gust/operators"
+	"gust/runner/attempt"
 	"gust/runner/attempt/attempttest"
 	"gust/runner/executor"
 	"gust/store"
@@ -70,5 +73,31 @@ func TestSourceOfAMappingMustBeMappable(t *testing.T) {
 		if c.want == "" && rep.Kind != executor.Succeeded || !strings.Contains(rep.Error, c.want) {
 			t.Errorf("%v: %v %q", c.value, rep.Kind, rep.Error)
 		}
+	}
+}
+
+// echo renders a text as itself, or not at all.
+type echo struct{ upper }
+
+func (e echo) RenderText(_ context.Context, _ *attempt.Handle, text string) (string, error) {
+	return strings.ReplaceAll(text, "N", "7"), e.err
+}
+
+func TestMapIndexTemplate(t *testing.T) {
+	t.Parallel()
+	w := instance(1)
+	w.Task.Mapped.IndexTemplate = "number N"
+	rep := open(t, w, func(e *attempt.Env) { e.Renderer = echo{} }).Outcome(operators.Done(nil), nil, false)
+	if rep.MapLabel != "number 7" {
+		t.Errorf("got %q", rep.MapLabel)
+	}
+	rep = open(t, w, func(e *attempt.Env) { e.Renderer = echo{upper{errors.New("undefined")}} }).Failure(errors.New("boom"))
+	if rep.MapLabel != "" || rep.Kind != executor.Failed {
+		t.Errorf("got %+v", rep)
+	}
+	w.Task.Mapped.IndexTemplate = strings.Repeat("x", 300)
+	rep = open(t, w, func(e *attempt.Env) { e.Renderer = echo{} }).Outcome(operators.Skip("no"), nil, false)
+	if len(rep.MapLabel) != 250 {
+		t.Errorf("%d characters", len(rep.MapLabel))
 	}
 }

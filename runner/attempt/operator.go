@@ -15,6 +15,11 @@ type Renderer interface {
 	RenderParams(ctx context.Context, h *Handle, schema *param.Schema, params map[string]any) (map[string]any, error)
 }
 
+// TextRenderer is a Renderer that also renders a text by itself, as map_index_template is one.
+type TextRenderer interface {
+	RenderText(ctx context.Context, h *Handle, text string) (string, error)
+}
+
 // Operator makes the task's operator: the parameters are rendered, decoded strictly and checked.
 func (h *Handle) Operator(ctx context.Context) (operators.Operator, *operators.Spec, error) {
 	task := h.work.Task

@@ -95,6 +95,19 @@ func (r *Templates) RenderParams(
 	return out, nil
 }
 
+// RenderText renders a text with what the attempt's templates see.
+func (r *Templates) RenderText(ctx context.Context, h *Handle, text string) (string, error) {
+	env, err := r.environment(h.work.DAG)
+	if err != nil {
+		return "", err
+	}
+	vars, err := r.vars(h)
+	if err != nil {
+		return "", err
+	}
+	return env.Render(ctx, text, vars)
+}
+
 // renders tells values that rendering may change.
 func renders(value any, ext []string) bool {
 	switch v := value.(type) {

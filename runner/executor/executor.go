@@ -119,6 +119,8 @@ type Report struct {
 	// Follow and SkipAll are a branch's or short circuit's decision; see operators.Result.
 	Follow  *[]string
 	SkipAll bool
+	// MapLabel is what map_index_template came to, in the last report of a mapped instance.
+	MapLabel string
 	// Committed, when not nil, is called once, after the transaction that holds this report, with nil, or with the
 	// error that lost it. It must not block.
 	Committed func(error)

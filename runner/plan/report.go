@@ -124,6 +124,9 @@ func (s *State) started(t *task, at time.Time) {
 func (s *State) ended(t *task, r *executor.Report) {
 	at := s.at(r)
 	s.started(t, at)
+	if r.MapLabel != "" {
+		t.row.RenderedMapIndex = r.MapLabel
+	}
 	switch r.Kind {
 	case executor.Succeeded:
 		t.row.Error = ""
