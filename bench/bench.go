@@ -23,6 +23,7 @@ var measurements = []measurement{
 	{"throughput", "no-op tasks through the whole engine; limit: the same rows in the same batches, straight into SQLite",
 		(*bench).throughput},
 	{"cost", "cost of a task by size of its run", (*bench).cost},
+	{"mapped", "dynamic mapping; peer: plain tasks in the same engine", (*bench).mapped},
 	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
 	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
 	{"peer", "bash -c true by the daemon and by Dagu", (*bench).peer},

@@ -57,12 +57,12 @@ func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwa
 	}
 	masker := &connections.Masker{}
 	env := &attempt.Env{
-		Operators: registry, XComs: e.store, Mask: masker.Mask,
+		Operators: registry, XComs: e.store, Mask: masker.Mask, MaxMapLength: mappedLimit,
 		Logs: &tasklog.Files{Base: filepath.Join(dir, "logs"), Mask: masker.Mask},
 	}
 	s := scheduler.New(scheduler.Options{
 		Store: e.store, Executor: local.New(&worker.Worker{Env: env}, parallelism, nil),
-		Triggers: triggerer.New(triggerer.Config{Env: env, Triggers: triggers.NewRegistry()}),
+		Triggers: triggerer.New(triggerer.Config{Env: env, Triggers: triggers.NewRegistry()}), MaxMapLength: mappedLimit,
 	})
 	if err := s.Start(ctx); err != nil {
 		return nil, err
