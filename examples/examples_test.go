@@ -26,6 +26,8 @@ type example struct {
 	states map[string]dag.State
 	// logged are texts that must stand in the log of a task.
 	logged map[string]string
+	// connection is one that the example needs beside aws_default: NAME=value, with %s for a folder of the test's own.
+	connection string
 	// beyondMoto says what moto cannot do of this example, "" when it can do all of it.
 	beyondMoto string
 }
@@ -51,6 +53,11 @@ var all = map[string]example{
 	"daily_report": {
 		file:   "daily_report.yaml",
 		logged: map[string]string{"publish": "published sales of 2026-11-20 (2026-W47)"},
+	},
+	"sql_report": {
+		file:       "sql_report.yaml",
+		logged:     map[string]string{"report": "best of 2026-11-20: clogs 80"},
+		connection: `GUST_CONN_SALES_DB={"conn_type": "sqlite", "host": "%s/sales.db"}`,
 	},
 }
 
@@ -98,6 +105,9 @@ func (e example) run(t *testing.T, name string, cfg *config.Config, sources []st
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	if e.connection != "" {
+		sources = append(slices.Clone(sources), strings.ReplaceAll(e.connection, "%s", t.TempDir()))
+	}
 	a, err := app.Open(ctx, cfg, app.Options{Environ: sources})
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func (e *Error) Unwrap() error { return e.err }
 
 // failed wraps an error of the driver.
 func (c *client) failed(statement string, err error) error {
-	text := err.Error()
+	text := strings.Join(strings.Fields(err.Error()), " ") // pgx tells each address it tried on a line of its own
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		for _, more := range [...]struct{ name, text string }{{"detail", pg.Detail}, {"hint", pg.Hint}} {

@@ -7,23 +7,27 @@ import (
 
 	"gust/connections"
 	"gust/connections/awsconn"
+	"gust/connections/sqlconn"
 	"gust/internal/childprocess"
 	"gust/internal/config"
 	"gust/operators"
 	"gust/operators/core"
 	ophttp "gust/operators/httpreq"
 	"gust/operators/shell"
+	opsql "gust/operators/sqlquery"
 	opstepfunctions "gust/operators/stepfunctions"
 	"gust/sensors"
 	sensexternal "gust/sensors/external"
 	sensfiles "gust/sensors/files"
 	senshttp "gust/sensors/httpreq"
+	senssql "gust/sensors/sqlquery"
 	sensstepfunctions "gust/sensors/stepfunctions"
 	senstimed "gust/sensors/timed"
 	"gust/triggers"
 	trigexternal "gust/triggers/external"
 	trigfiles "gust/triggers/files"
 	trighttp "gust/triggers/httpreq"
+	trigsql "gust/triggers/sqlquery"
 	trigstepfunctions "gust/triggers/stepfunctions"
 	trigtimed "gust/triggers/timed"
 )
@@ -36,6 +40,7 @@ type parts struct {
 	starter           *childprocess.Starter
 	aws               *awsconn.Pool
 	http              *trighttp.Client
+	sql               *sqlconn.Pool
 	connections       connections.Resolver
 	defaultDeferrable *bool
 	sensorTimeout     time.Duration
@@ -60,6 +65,8 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
 		ophttp.Register(ops, p.http),
+		opsql.Register(ops, p.sql),
+		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults}),
 		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults}),
 		sensfiles.Register(ops, defaults),
 		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults}),
@@ -67,6 +74,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		trigexternal.Register(waits, p.runs),
 		trigtimed.Register(waits),
 		trigfiles.Register(waits),
+		trigsql.Register(waits, trigsql.Deps{Pool: p.sql, Connections: p.connections}),
 		trighttp.Register(waits, trighttp.Deps{Client: p.http, Connections: p.connections}),
 		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections}),
 	)
@@ -76,7 +84,8 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 // Catalog is the registry of operators for looking only: nothing in it can run.
 func Catalog() (*operators.Registry, error) {
 	ops, _, err := register(parts{
-		home: "catalog", starter: &childprocess.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), connections: nowhere{},
+		home: "catalog", starter: &childprocess.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), sql: &sqlconn.Pool{},
+		connections: nowhere{},
 		runs: runAccess{},
 	})
 	return ops, err

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"gust/connections/sqlconn"
 	"gust/dag/template"
 	"gust/internal/childprocess"
 	"gust/internal/variables"
@@ -59,6 +60,7 @@ type engine struct {
 	triggers  *triggers.Registry
 	starter   *childprocess.Starter
 	http      *httpreq.Client
+	sql       *sqlconn.Pool
 	logs      *tasklog.Files
 	templates *template.Environment
 	aborted   atomic.Bool
@@ -71,11 +73,12 @@ func (a *App) newEngine() (*engine, error) {
 		return nil, err
 	}
 	e := &engine{
-		home: a.Config.Home(), starter: starter, http: httpreq.NewClient(), templates: template.New(template.Options{}),
+		home: a.Config.Home(), starter: starter, http: httpreq.NewClient(), sql: &sqlconn.Pool{},
+		templates: template.New(template.Options{}),
 	}
 	p := partsOf(a.Config)
 	p.mask = a.Masker.Mask
-	p.starter, p.aws, p.http, p.connections = starter, a.AWS, e.http, a.Connections
+	p.starter, p.aws, p.http, p.sql, p.connections = starter, a.AWS, e.http, e.sql, a.Connections
 	p.runs = runAccess{app: a, wake: func() {
 		if e.scheduler != nil {
 			e.scheduler.Refresh()
@@ -127,6 +130,7 @@ func (e *engine) stop(ctx context.Context) error {
 		err = errors.Join(err, endErr)
 	}
 	e.http.Close()
+	e.sql.Close()
 	return errors.Join(err, e.starter.Close())
 }
 
