@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"time"
 
+	"gust/connections/awsconn"
 	"gust/operators"
 	"gust/triggers/stepfunctions"
 )
@@ -85,7 +86,7 @@ func (d *Deps) repeat(ctx context.Context, t operators.Task, what string, call f
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
-		if stepfunctions.TroubleOf(err) != stepfunctions.Passing || n > maxRepeats {
+		if awsconn.TroubleOf(err) != awsconn.Passing || n > maxRepeats {
 			return err // the SDK's errors name the operation
 		}
 		t.Log().Warn(fmt.Sprintf("%s met an error that may pass, repeating: %s", what, err))

@@ -49,7 +49,7 @@ const Settle = 15 * time.Second
 // quota and is looked at more often.
 func Interval(waited, delay time.Duration, info awsconn.Info) time.Duration {
 	least, next := time.Second, waited/2
-	if elsewhere(info) {
+	if info.Elsewhere() {
 		least, next = 100*time.Millisecond, waited/5
 	}
 	return min(max(next, least), delay)
@@ -187,7 +187,7 @@ func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wai
 const maxLimiters = 1024
 
 func (c *checker) limiter(key string, info awsconn.Info) *rate.Limiter {
-	if elsewhere(info) {
+	if info.Elsewhere() {
 		return nil
 	}
 	c.mu.Lock()
@@ -286,18 +286,18 @@ func (l *look) failed(err error) triggers.Verdict {
 		}
 		return triggers.Verdict{Err: fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err)}
 	}
-	return l.trouble(TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err))
+	return l.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err))
 }
 
 func (l *look) noClient(err error) triggers.Verdict {
-	trouble := Unclear
+	trouble := awsconn.Unclear
 	if connections.IsNotFound(err) {
-		trouble = Final
+		trouble = awsconn.Final
 	}
 	return l.trouble(trouble, err)
 }
 
-func (l *look) trouble(kind Trouble, err error) triggers.Verdict {
+func (l *look) trouble(kind awsconn.Trouble, err error) triggers.Verdict {
 	var s state
 	if len(l.wait.State) > 0 {
 		if bad := json.Unmarshal(l.wait.State, &s); bad != nil {
@@ -305,10 +305,10 @@ func (l *look) trouble(kind Trouble, err error) triggers.Verdict {
 		}
 	}
 	s.Errors++
-	if kind == Unclear {
+	if kind == awsconn.Unclear {
 		s.Unclear++
 	}
-	if kind == Final || s.Unclear >= maxUnclear {
+	if kind == awsconn.Final || s.Unclear >= maxUnclear {
 		return triggers.Verdict{Err: err}
 	}
 	if l.pastDeadline() {
@@ -320,7 +320,7 @@ func (l *look) trouble(kind Trouble, err error) triggers.Verdict {
 		return triggers.Verdict{Err: bad}
 	}
 	v := triggers.Verdict{Again: l.bounded(l.now.Add(pause + l.jitter(pause))), State: raw}
-	if s.Errors == 1 || kind == Unclear {
+	if s.Errors == 1 || kind == awsconn.Unclear {
 		v.Log = fmt.Sprintf("Waiter encountered retriable error: %s. Retrying...", err)
 	}
 	return v
