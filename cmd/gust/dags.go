@@ -22,7 +22,7 @@ import (
 func (c *cli) dagsCommand() *cobra.Command {
 	return group("dags", "List, trigger, test and draw pipelines", "pipelines",
 		c.dagsList(), c.dagsImportErrors(), c.dagsDetails(), c.dagsShow(), c.dagsTrigger(), c.dagsTest(),
-		c.dagsPause(true), c.dagsPause(false), c.dagsState(), c.dagsListRuns(), c.dagsNextExecution())
+		c.dagsPause(true), c.dagsPause(false), c.dagsState(), c.dagsListRuns(), c.dagsNextExecution(), c.dagsLint(), c.dagsSchema())
 }
 
 // dagColumns are what `dags list` can show, by column name.
