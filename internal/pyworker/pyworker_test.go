@@ -203,7 +203,7 @@ def killed(): os.kill(os.getpid(), signal.SIGKILL)
 def logs():
     print("printed"); logging.getLogger("mine").warning("warned"); logging.debug("hidden"); logging.error("two\nlines")
     print("to stderr", file=sys.stderr); print("no newline", end=""); warnings.warn("careful")
-    subprocess.run(["sh", "-c", "echo from a child"])
+def child(): subprocess.run(["sh", "-c", "echo from a child; echo and its errors >&2"])
 async def coroutine(): await asyncio.sleep(0); return 5
 def generator(): yield from range(3)
 async def agenerator():
@@ -275,7 +275,8 @@ func TestCalls(t *testing.T) {
 		"exit with a text":     {fn: "exits", args: []any{"why"}, err: "SystemExit: why"},
 		"_exit":                {fn: "dies", err: "ended with exit code 3 before the function returned"},
 		"killed":               {fn: "killed", err: "was ended by signal 9 (killed); the system does that when memory runs out"},
-		"logging":              {fn: "logs", want: "null", log: []string{"level=INFO msg=printed source=stdout\nlevel=WARN msg=warned logger=mine\nlevel=ERROR msg=two logger=root\nlevel=ERROR msg=lines logger=root\nlevel=INFO msg=\"to stderr\" source=stderr", `msg="no newline" source=stdout`, "UserWarning: careful", `msg="from a child" source=stdout`}},
+		"logging":              {fn: "logs", want: "null", log: []string{"level=INFO msg=printed source=stdout\nlevel=WARN msg=warned logger=mine\nlevel=ERROR msg=two logger=root\nlevel=ERROR msg=lines logger=root\nlevel=INFO msg=\"to stderr\" source=stderr", `msg="no newline" source=stdout`, "UserWarning: careful"}},
+		"a child":              {fn: "child", want: "null", log: []string{`msg="from a child" source=stdout`, `msg="and its errors" source=stderr`}},
 		"coroutine":            {fn: "coroutine", want: "5"},
 		"generator":            {fn: "generator", want: "[0,1,2]"},
 		"async generator":      {fn: "agenerator", want: "[1,2]"},
