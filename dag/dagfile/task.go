@@ -120,6 +120,7 @@ func (b *builder) readTask(n *node) {
 	}
 	b.taskParams(n, s)
 	if spec != nil {
+		p.variableArguments(s)
 		p.inherit(s)
 		p.decode()
 	}
@@ -152,10 +153,7 @@ func (b *builder) taskKey(p *operatorParams, e entry, path string) {
 		b.fail(e.pos, path, Problem{Message: "dag-factory 1.0 removed this key", Hint: removedKeys[e.key]})
 	case e.key == "expand_kwargs":
 		b.fail(e.pos, path, Problem{Message: "expand_kwargs has no spelling in pipeline files", Expected: "expand and partial"})
-	case e.key == "variables_as_arguments":
-		b.fail(e.pos, path, Problem{
-			Message: "variables_as_arguments is not supported", Hint: "use the template {{ var.value.NAME }} in the parameter",
-		})
+	case e.key == "variables_as_arguments": // see variableArguments
 	case taskPython[e.key] != "":
 		if p.spec != nil { // otherwise the operator is the problem
 			b.fail(e.pos, path, Problem{Message: "Python code cannot run in Gust", Hint: taskPython[e.key]})
@@ -200,7 +198,11 @@ func (b *builder) operator(n *node) *operators.Spec {
 		return nil
 	}
 	p := Problem{Message: fmt.Sprintf("unknown operator %q", clip(name)), Nearest: b.nearestOperator(class)}
-	if p.Nearest == "" {
+	switch {
+	case p.Nearest != "":
+	case isImportPath(name) && !strings.HasPrefix(name, "airflow."):
+		p.Hint = "operator classes of your own cannot run in Gust: call their code from a PythonOperator, or as a script from a BashOperator"
+	default:
 		p.Hint = "see gust operators list"
 	}
 	b.fail(v.pos, path, p)
