@@ -11,6 +11,7 @@ import (
 	"gust/internal/childprocess"
 	"gust/internal/config"
 	"gust/operators"
+	"gust/operators/awslambda"
 	"gust/operators/core"
 	ophttp "gust/operators/httpreq"
 	"gust/operators/shell"
@@ -65,6 +66,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
 		ophttp.Register(ops, p.http),
+		awslambda.Register(ops, awslambda.Deps{Clients: awslambda.FromPool(p.aws)}),
 		opsql.Register(ops, p.sql),
 		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults}),
 		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults}),
