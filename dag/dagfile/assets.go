@@ -182,12 +182,12 @@ func (b *builder) condition(v *value, path string, names map[string]string) (*da
 	return &dag.AssetCondition{Asset: ref.Asset, Alias: ref.Alias}, true
 }
 
-// conditions reads the parts of a condition; null and blank ones are left out, as dag-factory does.
+// conditions reads the parts of a condition; blank ones are left out.
 func (b *builder) conditions(list *value, path string, names map[string]string, all bool) (*dag.AssetCondition, bool) {
 	var parts []dag.AssetCondition
 	good := true
 	for i, item := range list.items {
-		if text, ok := item.text(); item.isNull() || ok && strings.TrimSpace(text) == "" {
+		if isBlank(item) {
 			continue
 		}
 		c, ok := b.condition(item, fmt.Sprintf("%s[%d]", path, i), names)
@@ -208,6 +208,13 @@ func (b *builder) conditions(list *value, path string, names map[string]string, 
 		return &dag.AssetCondition{All: parts}, true
 	}
 	return &dag.AssetCondition{Any: parts}, true
+}
+
+// isBlank reports whether an item of a list of assets is one that dag-factory leaves out.
+func isBlank(v *value) bool {
+	text, isText := v.text()
+	text = strings.TrimSpace(text)
+	return v.isNull() || isText && (text == "" || strings.EqualFold(text, "none"))
 }
 
 // asset reads one asset or alias: a URI or an object.
@@ -339,7 +346,7 @@ func (b *builder) assetRefs(v *value, path string) ([]dag.AssetRef, bool) {
 		if v.kind == kindList {
 			at = fmt.Sprintf("%s[%d]", path, i)
 		}
-		if text, ok := item.text(); item.isNull() || ok && strings.TrimSpace(text) == "" {
+		if isBlank(item) {
 			continue
 		}
 		ref, ok := b.inletOrOutlet(item, at, names)

@@ -28,8 +28,6 @@ type builder struct {
 	nodes    []*node
 	byName   map[string]*node
 	declared map[string]any // the JSON Schemas of the DAG's params
-
-	callbackNames TemplateChecker // see callbackChecker
 }
 
 func newBuilder(f *fileLoader, e *entry) *builder {
@@ -61,6 +59,10 @@ func (b *builder) build(cfg *value) {
 	b.checkKeys()
 	b.zones()
 	b.settings()
+	b.checker = b.opts.Templates
+	if len(b.d.UserDefinedMacros) > 0 && b.opts.TemplatesFor != nil {
+		b.checker = b.opts.TemplatesFor(b.d)
+	}
 	b.args = b.newScope(nil, cfg.get("default_args"), b.id+".default_args")
 	b.dates()
 	b.documentation()
@@ -68,10 +70,6 @@ func (b *builder) build(cfg *value) {
 	b.params()
 	b.dagCallbacks()
 	b.deadlines()
-	b.checker = b.opts.Templates
-	if len(b.d.UserDefinedMacros) > 0 && b.opts.TemplatesFor != nil {
-		b.checker = b.opts.TemplatesFor(b.d)
-	}
 	b.readGroups()
 	b.readTasks()
 	b.connect()

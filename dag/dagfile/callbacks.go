@@ -294,10 +294,7 @@ func (r *callbackReader) run(event dag.CallbackEvent, operator string, params *v
 		p.vals[e.key] = argument{e.val, path + "." + e.key}
 	}
 	p.order = sortedKeys(p.vals)
-	checker := b.checker
-	b.checker = b.callbackChecker()
 	p.decode()
-	b.checker = checker
 	for _, problem := range b.problems[before:] {
 		good = good && problem.Severity != Error
 	}
@@ -307,26 +304,6 @@ func (r *callbackReader) run(event dag.CallbackEvent, operator string, params *v
 // callbacksOf returns the reader of a dict's callbacks.
 func (b *builder) callbacksOf(path string) *callbackReader {
 	return &callbackReader{b: b, path: path, events: callbackEvents}
-}
-
-// callbackChecker is the template checker of callbacks, whose templates may also use the reason of a run's end.
-func (b *builder) callbackChecker() TemplateChecker {
-	if b.opts.TemplatesFor == nil {
-		return b.opts.Templates
-	}
-	if b.callbackNames != nil {
-		return b.callbackNames
-	}
-	macros := map[string]any{"reason": ""}
-	if raw, err := dag.DecodeJSON(b.d.UserDefinedMacros); err == nil {
-		if own, ok := raw.(map[string]any); ok {
-			for name, x := range own {
-				macros[name] = x
-			}
-		}
-	}
-	b.callbackNames = b.opts.TemplatesFor(&dag.DAG{ID: b.id, UserDefinedMacros: b.jsonText(macros, b.cfg, b.id)})
-	return b.callbackNames
 }
 
 // dagCallbacks reads the callbacks of the DAG's runs.
