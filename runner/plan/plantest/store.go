@@ -3,6 +3,7 @@
 package plantest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,9 @@ type Store struct {
 	versions map[string][]byte
 	errors   map[string]store.ImportError
 	runs     map[dag.RunKey]dag.Run
+	byDag    map[string][]dag.RunKey
+	dates    map[runDate]bool
+	open     map[dag.RunKey]bool // unfinished runs
 	tasks    map[dag.Key]dag.TaskInstance
 	order    map[dag.RunKey][]dag.Key
 	history  map[dag.Key][]dag.TaskInstance
@@ -45,12 +49,19 @@ type Store struct {
 	requests  []dag.AssetEvent
 }
 
+// runDate is what no two runs share.
+type runDate struct {
+	dagID string
+	micro int64
+}
+
 // NewStore returns a store with default_pool.
 func NewStore() *Store {
 	return &Store{
 		dags: map[string]store.DagRow{}, versions: map[string][]byte{}, errors: map[string]store.ImportError{},
 		pools: map[string]store.Pool{dag.DefaultPool: {Name: dag.DefaultPool, Slots: 128}},
-		runs:  map[dag.RunKey]dag.Run{}, tasks: map[dag.Key]dag.TaskInstance{}, order: map[dag.RunKey][]dag.Key{},
+		runs:  map[dag.RunKey]dag.Run{}, byDag: map[string][]dag.RunKey{}, dates: map[runDate]bool{}, open: map[dag.RunKey]bool{},
+		tasks: map[dag.Key]dag.TaskInstance{}, order: map[dag.RunKey][]dag.Key{},
 		history: map[dag.Key][]dag.TaskInstance{}, xcoms: map[dag.Key]map[string]store.XCom{},
 	}
 }
@@ -76,13 +87,15 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 	snap := &store.Snapshot{
 		Refresh: s.refresh(), Versions: map[string]*dag.DAG{}, LastScheduled: map[string]dag.Run{},
 	}
-	for _, r := range s.sorted(func(dag.Run) bool { return true }) {
-		if r.Type == dag.RunScheduled {
-			snap.LastScheduled[r.DagID] = r
+	for id := range s.byDag {
+		for _, k := range s.byDag[id] {
+			r := s.runs[k]
+			if last, ok := snap.LastScheduled[id]; r.Type == dag.RunScheduled && (!ok || earlier(&last, &r) < 0) {
+				snap.LastScheduled[id] = r
+			}
 		}
-		if r.State.Finished() {
-			continue
-		}
+	}
+	for _, r := range s.unfinished() {
 		a := store.ActiveRun{Run: r, Tasks: s.tasksOf(r.RunKey)}
 		for _, k := range s.order[r.RunKey] {
 			if x, ok := s.xcoms[k][store.SkipKey]; ok {
@@ -131,24 +144,62 @@ func (s *Store) refresh() store.Refresh {
 			r.Backfills = append(r.Backfills, b)
 		}
 	}
-	r.Queued = s.sorted(func(r dag.Run) bool { return r.State == dag.RunQueued })
+	for _, run := range s.unfinished() {
+		if run.State == dag.RunQueued {
+			r.Queued = append(r.Queued, run)
+		}
+	}
 	return r
 }
 
-// sorted lists runs, oldest first.
-func (s *Store) sorted(match func(dag.Run) bool) []dag.Run {
+// unfinished lists the runs that have not ended, oldest first.
+func (s *Store) unfinished() []dag.Run {
 	var out []dag.Run
-	for _, r := range s.runs {
-		if match(r) {
-			out = append(out, r)
+	for k := range s.open {
+		out = append(out, s.runs[k])
+	}
+	slices.SortFunc(out, func(a, b dag.Run) int { return earlier(&a, &b) })
+	return out
+}
+
+func earlier(a, b *dag.Run) int {
+	return cmp.Or(a.RunAfter.Compare(b.RunAfter), strings.Compare(a.DagID+a.RunID, b.DagID+b.RunID))
+}
+
+// put stores a run as it now is.
+func (s *Store) put(r *dag.Run) {
+	old, known := s.runs[r.RunKey]
+	if !known {
+		s.byDag[r.DagID] = append(s.byDag[r.DagID], r.RunKey)
+	}
+	if known && !old.LogicalDate.IsZero() {
+		delete(s.dates, runDate{r.DagID, old.LogicalDate.UnixMicro()})
+	}
+	if !r.LogicalDate.IsZero() {
+		s.dates[runDate{r.DagID, r.LogicalDate.UnixMicro()}] = true
+	}
+	if r.State.Finished() {
+		delete(s.open, r.RunKey)
+	} else {
+		s.open[r.RunKey] = true
+	}
+	s.runs[r.RunKey] = *r
+}
+
+// sorted lists runs, oldest first: those of a DAG, or with "" of all.
+func (s *Store) sorted(dagID string, match func(dag.Run) bool) []dag.Run {
+	var out []dag.Run
+	for id, keys := range s.byDag {
+		if dagID != "" && id != dagID {
+			continue
+		}
+		for _, k := range keys {
+			if r := s.runs[k]; match(r) {
+				out = append(out, r)
+			}
 		}
 	}
-	slices.SortFunc(out, func(a, b dag.Run) int {
-		if c := a.RunAfter.Compare(b.RunAfter); c != 0 {
-			return c
-		}
-		return strings.Compare(a.DagID+a.RunID, b.DagID+b.RunID)
-	})
+	slices.SortFunc(out, func(a, b dag.Run) int { return earlier(&a, &b) })
 	return out
 }
 
@@ -226,12 +277,7 @@ func (s *Store) check(c *store.Changes) error {
 }
 
 func (s *Store) dateTaken(run *dag.Run) bool {
-	for _, r := range s.runs {
-		if r.DagID == run.DagID && !run.LogicalDate.IsZero() && r.LogicalDate.Equal(run.LogicalDate) {
-			return true
-		}
-	}
-	return false
+	return !run.LogicalDate.IsZero() && s.dates[runDate{run.DagID, run.LogicalDate.UnixMicro()}]
 }
 
 func (s *Store) apply(c *store.Changes) error {
@@ -260,7 +306,7 @@ func (s *Store) apply(c *store.Changes) error {
 		delete(s.errors, f)
 	}
 	for _, r := range c.Runs {
-		s.runs[r.Run.RunKey] = r.Run
+		s.put(&r.Run)
 	}
 	for _, k := range c.XComsClear {
 		delete(s.xcoms, k)
@@ -309,7 +355,7 @@ func (s *Store) RunCreate(_ context.Context, run *dag.Run) error {
 	if _, ok := s.runs[run.RunKey]; ok || s.dateTaken(run) {
 		return fmt.Errorf("run %s: %w", run.RunID, store.ErrExists)
 	}
-	s.runs[run.RunKey] = *run
+	s.put(run)
 	return nil
 }
 
@@ -328,9 +374,8 @@ func (s *Store) RunGet(_ context.Context, key dag.RunKey) (*dag.Run, error) {
 func (s *Store) RunList(_ context.Context, p *store.RunListParams) ([]dag.Run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := s.sorted(func(r dag.Run) bool {
-		return (p.DagID == "" || r.DagID == p.DagID) &&
-			(len(p.States) == 0 || slices.Contains(p.States, r.State)) &&
+	out := s.sorted(p.DagID, func(r dag.Run) bool {
+		return (len(p.States) == 0 || slices.Contains(p.States, r.State)) &&
 			(len(p.Types) == 0 || slices.Contains(p.Types, r.Type)) &&
 			(p.LogicalDate.IsZero() || r.LogicalDate.Equal(p.LogicalDate)) &&
 			(p.Before.IsZero() || r.RunAfter.Before(p.Before))
@@ -461,7 +506,7 @@ func (s *Store) Backfill(b store.Backfill, runs []dag.Run) {
 	s.backfills = append(s.backfills, b)
 	for _, r := range runs {
 		r.BackfillID = b.ID
-		s.runs[r.RunKey] = r
+		s.put(&r)
 	}
 }
 
@@ -503,7 +548,7 @@ func (s *Store) Clear(key dag.Key) {
 	s.tasks[key] = t
 	if r := s.runs[key.Run()]; r.State.Finished() {
 		r.State, r.StartDate, r.EndDate, r.Reason = dag.RunQueued, time.Time{}, time.Time{}, ""
-		s.runs[key.Run()] = r
+		s.put(&r)
 	}
 }
 
@@ -518,7 +563,7 @@ func (s *Store) Run(key dag.RunKey) dag.Run {
 func (s *Store) AllRuns() []dag.Run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sorted(func(dag.Run) bool { return true })
+	return s.sorted("", func(dag.Run) bool { return true })
 }
 
 // Task returns a task instance.
