@@ -12,7 +12,7 @@ import (
 // schedule reads the DAG's schedule under any of its three names.
 func (b *builder) schedule() {
 	var given *entry
-	for _, key := range []string{"schedule", "schedule_interval", "timetable"} {
+	for _, key := range scheduleKeys {
 		e := b.cfg.find(key)
 		if e == nil {
 			continue
