@@ -67,7 +67,11 @@ func (b *builder) readSchedule(v *value, path string) (dag.Schedule, bool) {
 	case v.kind == kindText:
 		return b.textSchedule(v, path)
 	case v.typeName() == "":
-		b.mismatch(v, path, scheduleWords)
+		p := Problem{Message: "wrong type: " + v.describe(), Expected: scheduleWords}
+		if v.find("type") != nil && v.find("value") != nil { // as documented for dag-factory, which does not read it
+			p.Hint = "write {__type__: the class, and its arguments}"
+		}
+		b.fail(v.pos, path, p)
 		return none, false
 	}
 	return b.scheduleObject(v, path)
