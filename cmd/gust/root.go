@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/lookcmd"
+	"gust/cmd/gust/runcmd"
 	"gust/connections"
 	"gust/internal/app"
 	"gust/internal/variables"
@@ -64,6 +66,7 @@ func execute(ctx context.Context, args []string, std streams) int {
 func exitCode(ctx context.Context, err error) int {
 	var (
 		exit       *exitError
+		coded      interface{ ExitCode() int }
 		noDAG      *app.NoDAGError
 		noVariable *variables.NotFoundError
 	)
@@ -72,6 +75,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exit.code
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return codeInterrupted
+	case errors.As(err, &coded):
+		return coded.ExitCode()
 	case errors.Is(err, store.ErrNotFound), errors.As(err, &noDAG), errors.As(err, &noVariable), connections.IsNotFound(err):
 		return codeNotFound
 	}
@@ -103,9 +108,11 @@ Exit codes: 0 success, 1 failed, 2 wrong usage or configuration, 3 a run ended a
 
 func newRoot(std streams) *cobra.Command {
 	c := &cli{streams: std, environ: os.Environ()}
+	runs := runcmd.Commands{Host: c.lend()}
+	look := lookcmd.Commands{Host: c.lend()}
 	root := group("gust", "Run pipelines of batch jobs and Step Functions executions", "",
 		c.standaloneCommand(), c.schedulerCommand(),
-		c.dagsCommand(), c.tasksCommand(), c.operatorsCommand(),
+		c.dagsCommand(), runs.Runs(), c.tasksCommand(), runs.Backfill(), look.Assets(), look.Triggers(), c.operatorsCommand(),
 		c.connectionsCommand(), c.variablesCommand(), c.poolsCommand(), c.configCommand(), c.rotateCommand("settings"),
 		c.dbCommand(), c.infoCommand(), c.versionCommand(), c.completionCommand(),
 	)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/runcmd"
 	"gust/dag"
 	"gust/internal/app"
 	"gust/runner/tasklog"
@@ -19,7 +20,9 @@ import (
 
 func (c *cli) tasksCommand() *cobra.Command {
 	return group("tasks", "List, test and look at tasks", "pipelines",
-		c.tasksList(), c.tasksTest(), c.tasksRender(), c.tasksState(), c.tasksStates(), c.tasksLogs(), c.tasksFailedDeps())
+		append([]*cobra.Command{
+			c.tasksList(), c.tasksTest(), c.tasksRender(), c.tasksState(), c.tasksStates(), c.tasksLogs(), c.tasksFailedDeps(),
+		}, runcmd.Commands{Host: c.lend()}.Tasks()...)...)
 }
 
 // findTask finds a task of a DAG; a wrong name gets the nearest.
@@ -204,9 +207,17 @@ func (c *cli) tasksStates() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		t := &table{columns: []string{"dag_id", "logical_date", "task_id", "state", "try_number", "start_date", "end_date", "error"}}
+		t := &table{columns: []string{"dag_id", "logical_date", "task_id", "map_index", "state", "try_number", "start_date", "end_date", "error"}}
+		labelled := slices.ContainsFunc(list, func(ti dag.TaskInstance) bool { return ti.RenderedMapIndex != "" })
+		if labelled {
+			t.columns = append(t.columns, "rendered_map_index")
+		}
 		for _, ti := range list {
-			t.add(ti.DagID, run.LogicalDate, ti.TaskID, ti.State, ti.TryNumber, ti.StartDate, ti.EndDate, firstLine(ti.Error))
+			row := []any{ti.DagID, run.LogicalDate, ti.TaskID, ti.MapIndex, ti.State, ti.TryNumber, ti.StartDate, ti.EndDate, firstLine(ti.Error)}
+			if labelled {
+				row = append(row, ti.RenderedMapIndex)
+			}
+			t.rows = append(t.rows, row)
 		}
 		return t.print(c.out, *format)
 	})
@@ -297,7 +308,7 @@ func (c *cli) tasksFailedDeps() *cobra.Command {
 func (c *cli) unmet(cmd *cobra.Command, a *app.App, args []string, mapIndex int) ([]string, error) {
 	ti, err := c.instance(cmd, a, args, mapIndex)
 	if err == nil {
-		return a.Unmet(cmd.Context(), ti.Key)
+		return a.Explain(cmd.Context(), ti.Key)
 	}
 	run, runErr := c.findRun(cmd, a, args[0], args[2])
 	if runErr != nil || run.State != dag.RunQueued {

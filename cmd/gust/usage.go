@@ -138,7 +138,7 @@ func withoutEffect(cmd *cobra.Command, name, shorthand, reason string) {
 }
 
 // mayBeEmpty are arguments that are free texts.
-var mayBeEmpty = []string{"VALUE", "DESCRIPTION"}
+var mayBeEmpty = []string{"VALUE", "DESCRIPTION", "[NOTE]"}
 
 // arguments wants these arguments, by name, so that the message says what is missing. Names that begin with "[" may be
 // left out.

@@ -76,6 +76,9 @@ func (a *App) PlanBackfill(ctx context.Context, r BackfillRequest) (*BackfillPla
 	if r.To.Before(r.From) {
 		return nil, fmt.Errorf("the last date %s lies before the first, %s", timetable.ISOFormat(r.To), timetable.ISOFormat(r.From))
 	}
+	if err := CheckConf(d, r.Conf); err != nil {
+		return nil, err
+	}
 	slots, err := backfillSlots(d, r.From, r.To)
 	if err != nil {
 		return nil, err
@@ -179,4 +182,25 @@ func (a *App) Backfill(ctx context.Context, p *BackfillPlan) (*store.Backfill, e
 	}
 	a.Wake()
 	return &p.Backfill, nil
+}
+
+// BackfillRuns are the runs of a backfill, latest first.
+func (a *App) BackfillRuns(ctx context.Context, b *store.Backfill) ([]dag.Run, error) {
+	var out []dag.Run
+	until := b.To
+	for {
+		runs, err := a.Store.RunList(ctx, &store.RunListParams{DagID: b.DagID, LogicalFrom: b.From, LogicalUntil: until, Limit: maxEditRuns})
+		if err != nil {
+			return nil, err
+		}
+		for i := range runs {
+			if runs[i].BackfillID == b.ID {
+				out = append(out, runs[i])
+			}
+		}
+		if len(runs) < maxEditRuns {
+			return out, nil
+		}
+		until = runs[len(runs)-1].LogicalDate.Add(-time.Microsecond) // dates are unique, and go down with run_after
+	}
 }

@@ -27,7 +27,9 @@ type ClearRequest struct {
 // Cleared is what a ClearRequest comes to.
 type Cleared struct {
 	Tasks []store.ClearTask
-	edit  *store.Edit
+	// Instances are the task instances of Tasks as they are now, in the same order.
+	Instances []dag.TaskInstance
+	edit      *store.Edit
 }
 
 // PlanClear finds out what a request clears, and changes nothing.
@@ -43,11 +45,26 @@ func (a *App) PlanClear(ctx context.Context, r ClearRequest) (*Cleared, error) {
 			if err != nil {
 				return nil, err
 			}
-			out.Tasks = append(out.Tasks, edit.Clear(run, r.Options)...)
+			tasks := edit.Clear(run, r.Options)
+			out.Tasks = append(out.Tasks, tasks...)
+			out.Instances = append(out.Instances, instancesOf(run, tasks)...)
 		}
 	}
 	out.edit.Clear = out.Tasks
 	return out, nil
+}
+
+// instancesOf are the task instances that are cleared.
+func instancesOf(run *edit.Run, tasks []store.ClearTask) []dag.TaskInstance {
+	byKey := make(map[dag.Key]*dag.TaskInstance, len(run.Tasks))
+	for i := range run.Tasks {
+		byKey[run.Tasks[i].Key] = &run.Tasks[i]
+	}
+	out := make([]dag.TaskInstance, len(tasks))
+	for i := range tasks {
+		out[i] = *byKey[tasks[i].Key]
+	}
+	return out
 }
 
 // Clear carries out what PlanClear found.
