@@ -56,9 +56,13 @@ type Vars struct {
 	TestMode bool
 	// Exception is the text of the error that a callback is about, Reason why it is called; "" is None.
 	Exception, Reason string
+	// Added are further names: what a Python function has put into its context, for map_index_template.
+	Added map[string]any
 	// Reschedules is how often the sensor was rescheduled (task_reschedule_count).
 	Reschedules int
 
+	// Function calls a Python function that a macro names; nil: such macros are texts.
+	Function func(ctx context.Context, path string, args []any, kwargs map[string]any) (any, error)
 	// XComPull reads a value; false means that there is none.
 	XComPull func(ctx context.Context, x XCom) (json.RawMessage, bool, error)
 	// Variable reads a Variable. When it is not defined found is false, and err may say what is defined.
@@ -150,7 +154,7 @@ func (e *Environment) globals(v *Vars) jinja.Globals {
 	}
 	g.Lookup = func(st *pyvalue.State, name string) (any, bool, error) {
 		if m, ok := e.macros[name]; ok {
-			return pyvalue.Import(m), true, nil
+			return v.macro(m), true, nil
 		}
 		return v.lookup(st, name)
 	}
@@ -162,6 +166,9 @@ func (e *Environment) globals(v *Vars) jinja.Globals {
 func (v *Vars) lookup(st *pyvalue.State, name string) (any, bool, error) {
 	if value, ok := v.dates(name); ok {
 		return value, true, nil
+	}
+	if value, ok := v.Added[name]; ok {
+		return pyvalue.Import(value), true, nil
 	}
 	switch name {
 	case "run_id":

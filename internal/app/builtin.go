@@ -10,10 +10,12 @@ import (
 	"gust/connections/sqlconn"
 	"gust/internal/childprocess"
 	"gust/internal/config"
+	"gust/internal/pyworker"
 	"gust/operators"
 	"gust/operators/awslambda"
 	"gust/operators/core"
 	ophttp "gust/operators/httpreq"
+	"gust/operators/python"
 	"gust/operators/shell"
 	opsql "gust/operators/sqlquery"
 	opstepfunctions "gust/operators/stepfunctions"
@@ -39,6 +41,8 @@ type parts struct {
 	killedCleanup     time.Duration
 	mask              func(string) string
 	starter           *childprocess.Starter
+	python            *pyworker.Pool
+	dagsFolder        string
 	aws               *awsconn.Pool
 	http              *trighttp.Client
 	sql               *sqlconn.Pool
@@ -50,7 +54,7 @@ type parts struct {
 
 func partsOf(cfg *config.Config) parts {
 	return parts{
-		home: cfg.Home(), killedCleanup: cfg.Core.KilledTaskCleanupTime,
+		home: cfg.Home(), killedCleanup: cfg.Core.KilledTaskCleanupTime, dagsFolder: cfg.Core.DagsFolder,
 		defaultDeferrable: cfg.Operators.DefaultDeferrable, sensorTimeout: cfg.Sensors.DefaultTimeout,
 	}
 }
@@ -62,6 +66,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 	defaults := sensors.Defaults{Timeout: p.sensorTimeout, Deferrable: p.defaultDeferrable}
 	err := errors.Join(
 		shell.Register(ops, shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter, Mask: p.mask}),
+		python.Register(ops, python.Deps{Pool: p.python, Home: p.home, Path: []string{p.dagsFolder}, Sensors: defaults}),
 		core.Register(ops, core.Deps{Runs: p.runs, DefaultDeferrable: p.defaultDeferrable}),
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
@@ -88,7 +93,7 @@ func Catalog() (*operators.Registry, error) {
 	ops, _, err := register(parts{
 		home: "catalog", starter: &childprocess.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), sql: &sqlconn.Pool{},
 		connections: nowhere{},
-		runs: runAccess{},
+		runs:        runAccess{},
 	})
 	return ops, err
 }

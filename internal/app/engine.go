@@ -10,6 +10,7 @@ import (
 	"gust/connections/sqlconn"
 	"gust/dag/template"
 	"gust/internal/childprocess"
+	"gust/internal/pyworker"
 	"gust/internal/variables"
 	"gust/operators"
 	"gust/runner/attempt"
@@ -59,6 +60,7 @@ type engine struct {
 	operators *operators.Registry
 	triggers  *triggers.Registry
 	starter   *childprocess.Starter
+	python    *pyworker.Pool
 	http      *httpreq.Client
 	sql       *sqlconn.Pool
 	logs      *tasklog.Files
@@ -76,9 +78,16 @@ func (a *App) newEngine() (*engine, error) {
 		home: a.Config.Home(), starter: starter, http: httpreq.NewClient(), sql: &sqlconn.Pool{},
 		templates: template.New(template.Options{}),
 	}
+	e.python, err = pyworker.NewPool(pyworker.Options{
+		Interpreter: a.Config.Python.Interpreter, Warm: a.Config.Python.WarmInterpreters, Idle: a.Config.Python.IdleTimeout,
+		CleanupTime: a.Config.Core.KilledTaskCleanupTime, Home: e.home, Starter: starter,
+	})
+	if err != nil {
+		return nil, errors.Join(err, starter.Close())
+	}
 	p := partsOf(a.Config)
 	p.mask = a.Masker.Mask
-	p.starter, p.aws, p.http, p.sql, p.connections = starter, a.AWS, e.http, e.sql, a.Connections
+	p.starter, p.python, p.aws, p.http, p.sql, p.connections = starter, e.python, a.AWS, e.http, e.sql, a.Connections
 	p.runs = runAccess{app: a, wake: func() {
 		if e.scheduler != nil {
 			e.scheduler.Refresh()
@@ -129,6 +138,7 @@ func (e *engine) stop(ctx context.Context) error {
 		_, endErr := childprocess.EndCommands(e.home)
 		err = errors.Join(err, endErr)
 	}
+	e.python.Close()
 	e.http.Close()
 	e.sql.Close()
 	return errors.Join(err, e.starter.Close())

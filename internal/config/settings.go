@@ -28,6 +28,7 @@ type Config struct {
 	DagProcessor  DagProcessor  `section:"dag_processor" doc:"How pipeline files are read."`
 	Scheduler     Scheduler     `section:"scheduler" doc:"How runs are created and watched."`
 	Operators     Operators     `section:"operators" doc:"What tasks inherit."`
+	Python        Python        `section:"python" doc:"How Python functions are called."`
 	Sensors       Sensors       `section:"sensors" doc:"What sensors inherit."`
 	Triggerer     Triggerer     `section:"triggerer" doc:"How waits are checked."`
 	Logging       Logging       `section:"logging" doc:"What is written where."`
@@ -84,6 +85,13 @@ type Operators struct {
 	DefaultOwner      string `key:"default_owner" default:"airflow" required:"true" doc:"The owner of tasks that name none."`
 	DefaultQueue      string `key:"default_queue" default:"default" required:"true" doc:"The queue of tasks that name none."`
 	DefaultDeferrable *bool  `key:"default_deferrable" default:"null" doc:"The value of deferrable for tasks without one; null: what each operator declares, sensors defer if they can."`
+}
+
+// Python is section python.
+type Python struct {
+	Interpreter      string        `key:"interpreter" default:"python3" required:"true" doc:"The interpreter, Python 3.8 or later, unless a task names one: a name on PATH or an absolute path."`
+	WarmInterpreters int           `key:"warm_interpreters" default:"4" min:"0" doc:"How many interpreters are kept warm, one for each program in use; 0 starts one for every task."`
+	IdleTimeout      time.Duration `key:"idle_timeout" default:"300" min:"1" doc:"How long a warm interpreter is kept when no task uses it."`
 }
 
 // Sensors is section sensors.

@@ -296,6 +296,9 @@ func (c *call) ask(ctx context.Context, m *message) (value any, found bool, err 
 		return host.Variable(ctx, args.Key)
 	case "connection":
 		return host.Connection(ctx, args.ID)
+	case "more":
+		more, err := host.More(ctx)
+		return more, true, err
 	case "task_ids":
 		return host.TaskIDs(), true, nil
 	}

@@ -16,8 +16,6 @@ type Context struct {
 	Params json.RawMessage `json:"params,omitempty"`
 	// Names are further entries of the context: the exception of a callback, its reason, test_mode.
 	Names map[string]any `json:"names,omitempty"`
-	// Dates are further entries that are datetimes or None.
-	Dates map[string]*time.Time `json:"dates,omitempty"`
 }
 
 // ContextDAG is the object dag.

@@ -98,8 +98,16 @@ type Host interface {
 	Variable(ctx context.Context, key string) (string, bool, error)
 	// Connection returns false when it is not defined; err may then say what is.
 	Connection(ctx context.Context, id string) (*Connection, bool, error)
+	// More is the rest of the context, which is asked for only by a function that may use it.
+	More(ctx context.Context) (*More, error)
 	// TaskIDs lists the tasks of the DAG.
 	TaskIDs() []string
+}
+
+// More are entries of the context that cost a look at other runs.
+type More struct {
+	Names map[string]any        `json:"names,omitempty"`
+	Dates map[string]*time.Time `json:"dates,omitempty"`
 }
 
 // XComQuery names a value; empty fields mean the task's own.

@@ -138,6 +138,14 @@ func (h *host) Connection(_ context.Context, id string) (*Connection, bool, erro
 	return nil, false, fmt.Errorf("there is no connection %q", id)
 }
 
+func (h *host) More(context.Context) (*More, error) {
+	at := time.Date(2024, 2, 28, 0, 0, 0, 0, time.UTC)
+	return &More{
+		Names: map[string]any{"prev_ds": "2024-02-28"},
+		Dates: map[string]*time.Time{"prev_start_date_success": &at, "prev_end_date_success": nil},
+	}, nil
+}
+
 func (h *host) TaskIDs() []string { return []string{"a", "b"} }
 
 func ptr[T any](v T) *T { return &v }
@@ -149,7 +157,7 @@ func sampleContext() *Context {
 		Task:   ContextTask{ID: "task", Type: "PythonOperator", Retries: 2, RetryDelay: 300, Upstream: []string{"up"}},
 		DagRun: ContextRun{ID: "manual__1", Type: "manual", State: "running", Conf: json.RawMessage(`{"n": 7}`), LogicalDate: &at, DataIntervalStart: &at},
 		TI:     ContextTI{TaskID: "task", MapIndex: -1, TryNumber: 1, State: "running", StartDate: &at},
-		Params: json.RawMessage(`{"p": 1}`),
+		Params: json.RawMessage(`{"p": 1}`), Names: map[string]any{"exception": "boom"},
 	}
 }
 
@@ -229,6 +237,13 @@ def forks():
         print("from a fork"); os._exit(0)
     os.waitpid(pid, 0)
     return True
+def more(prev_ds, prev_start_date_success, prev_end_date_success): return [prev_ds, prev_start_date_success, prev_end_date_success]
+def more_context(): return get_current_context()["prev_ds"]
+def more_kwargs(**context): return context["prev_ds"]
+class Notifier:
+    def __init__(self, text="x"): self.text = text
+    def notify(self, context): print("notified", self.text, context["ti"].task_id, context["prev_ds"])
+def callback(context, text): print("called", text, context["exception"])
 def index(): get_current_context()["custom"] = "label"
 `
 
@@ -236,14 +251,15 @@ func TestCalls(t *testing.T) {
 	t.Parallel()
 	p, file := newPool(t, nil), module(t, functions)
 	for name, c := range map[string]struct {
-		fn      string
-		args    []any
-		kwargs  map[string]any
-		context bool
-		strict  bool
-		want    string // JSON
-		err     string
-		log     []string
+		fn       string
+		args     []any
+		kwargs   map[string]any
+		context  bool
+		callback bool
+		strict   bool
+		want     string // JSON
+		err      string
+		log      []string
 	}{
 		"arguments":            {fn: "add", args: []any{1}, kwargs: map[string]any{"b": 4}, want: "5"},
 		"defaults":             {fn: "add", args: []any{"a"}, err: `TypeError: can only concatenate str (not "int") to str`},
@@ -260,6 +276,11 @@ func TestCalls(t *testing.T) {
 		"connection":           {fn: "connection", context: true, want: `["h",5432,true,"me","postgres://me@h:5432","4"]`},
 		"get_current_context":  {fn: "current", context: true, want: `"task"`},
 		"no context":           {fn: "current", err: "Current context was requested but no context was found!"},
+		"more":                 {fn: "more", context: true, want: `["2024-02-28","2024-02-28T00:00:00+00:00",null]`},
+		"more by context":      {fn: "more_context", context: true, want: `"2024-02-28"`},
+		"more by kwargs":       {fn: "more_kwargs", context: true, want: `"2024-02-28"`},
+		"notifier":             {fn: "Notifier", context: true, callback: true, kwargs: map[string]any{"text": "t"}, want: "null", log: []string{`msg="notified t task 2024-02-28"`}},
+		"callback":             {fn: "callback", context: true, callback: true, kwargs: map[string]any{"text": "t"}, want: "null", log: []string{`msg="called t boom"`}},
 		"objects":              {fn: "objects", context: true, want: `["dag",["a","b"],2,300.0,["up"],"2024-01-04","<TaskInstance: dag.task manual__1 [running]>"]`},
 		"unknown attribute":    {fn: "bad_attribute", context: true, err: "Gust's task instance has no attribute 'tri_number'; it has"},
 		"decorated function":   {fn: "decorated", kwargs: map[string]any{"x": 1}, want: `{"x":1}`},
@@ -290,6 +311,7 @@ func TestCalls(t *testing.T) {
 		"no such function":     {fn: "ad", err: file + " has no 'ad'; it has"},
 		"environment":          {fn: "env", want: `["y",true]`},
 		"standard input":       {fn: "stdin", want: `""`},
+		"index":                {fn: "index", context: true, want: "null"},
 		"a fork of the user's": {fn: "forks", want: "true", log: []string{`msg="from a fork" source=stdout`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -308,7 +330,7 @@ func TestCalls(t *testing.T) {
 				WantTruth: true, Host: h, Log: log.logger(), Env: []string{"GUST_TEST_X=y"},
 			}
 			if c.context {
-				r.Context = sampleContext()
+				r.Context, r.CallWithContext = sampleContext(), c.callback
 			}
 			res, err := p.Call(t.Context(), r)
 			switch {
@@ -325,6 +347,9 @@ func TestCalls(t *testing.T) {
 				if !strings.Contains(log.String(), line) {
 					t.Errorf("the log lacks %q:\n%s", line, log.String())
 				}
+			}
+			if name == "index" && res.Added["custom"] != "label" {
+				t.Errorf("added %v", res.Added)
 			}
 			if name == "xcom_push" && h.pushed["k"] != `{"s": [1, 3], "d": "2024-01-02"}` {
 				t.Errorf("pushed %q", h.pushed["k"])

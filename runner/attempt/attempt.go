@@ -71,6 +71,7 @@ type Handle struct {
 
 	mu     sync.Mutex
 	pushed map[string]json.RawMessage
+	labels map[string]any // what map_index_template may use besides
 }
 
 var _ operators.Task = (*Handle)(nil)

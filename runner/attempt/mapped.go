@@ -97,7 +97,7 @@ func (h *Handle) mapped(ctx context.Context, params map[string]any) (map[string]
 			return nil, fmt.Errorf("the items that the task is mapped over: field %s has %d items now, and this is instance %d; "+
 				"clear the whole task to expand it again", f.Name, l.lengths[i], index)
 		}
-		out[f.Name] = item
+		lay(out, f.Name, item)
 	}
 	return out, nil
 }

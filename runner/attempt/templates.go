@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,6 +106,9 @@ func (r *Templates) RenderText(ctx context.Context, h *Handle, text string) (str
 	if err != nil {
 		return "", err
 	}
+	h.mu.Lock()
+	vars.Added = maps.Clone(h.labels)
+	h.mu.Unlock()
 	return env.Render(ctx, text, vars)
 }
 
@@ -163,6 +167,11 @@ func (r *Templates) vars(h *Handle) (*template.Vars, error) {
 		},
 		Previous:  func(ctx context.Context) (*template.PreviousRun, error) { return r.previous(ctx, h) },
 		Neighbour: neighbour(w.DAG, &w.Run),
+	}
+	if r.Function != nil {
+		v.Function = func(ctx context.Context, path string, args []any, kwargs map[string]any) (any, error) {
+			return r.Function(ctx, w.DAG, path, args, kwargs)
+		}
 	}
 	v.TI.StartDate = h.TryStart()
 	v.Exception, v.Reason = h.exception, h.reason

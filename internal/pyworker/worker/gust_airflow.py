@@ -64,7 +64,7 @@ def enter(context, ask):
 def get_current_context():
     if _state.context is None:
         raise AirflowException("Current context was requested but no context was found! Are you running within a task?")
-    return _state.context
+    return gust_context.complete(_state.context)
 
 
 _UNSET = object()

@@ -183,17 +183,20 @@ class Call:
         if self.context is not None:
             self.context["templates_dict"] = self.spec.get("templates_dict")
         if self.spec.get("call_with_context"):
-            return [self.context] + args, given
+            return [gust_context.complete(self.context)] + args, given
         try:
             parameters = inspect.signature(function).parameters
         except (TypeError, ValueError):
             return args, given  # a function written in C
+        wildcard = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        if self.context is not None and (wildcard or not gust_context.LAZY.isdisjoint(parameters)):
+            gust_context.complete(self.context)
         offered = dict(self.context or {})
         offered.update(given)
         for name in itertools.islice(parameters, len(args)):
             if name in offered:
                 raise ValueError("The key %r in args is a part of kwargs and therefore reserved." % name)
-        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        if wildcard:
             return args, offered
         unknown = [name for name in given if name not in parameters]
         if unknown and self.spec.get("strict"):
@@ -214,6 +217,8 @@ class Call:
 
     def run(self):
         function = self.function()
+        if self.spec.get("call_with_context") and isinstance(function, type) and hasattr(function, "notify"):
+            function = _notifier(function)
         args, kwargs = self.arguments(function)
         value = function(*args, **kwargs)
         if inspect.isawaitable(value):
@@ -230,6 +235,11 @@ class Call:
         if self.context is not None:
             done["rendered"] = gust_context.additions(self.context)
         return done
+
+
+def _notifier(cls):
+    """Airflow's notifiers are classes: made of the arguments, told the context."""
+    return lambda context, /, **arguments: cls(**arguments).notify(context)
 
 
 async def _awaited(value):

@@ -197,7 +197,7 @@ class TaskInstance(Object):
         return self.dag_run
 
     def get_template_context(self, session=None, ignore_param_exceptions=True):
-        return self._context
+        return complete(self._context)
 
     def current_state(self, session=None):
         return self.state
@@ -353,8 +353,6 @@ def build(sent, ask):
         return None
     dag, task, dag_run, ti = _objects(sent, ask)
     context = dict(sent.get("names") or {})
-    for name in sent.get("dates") or {}:
-        context[name] = moment(sent["dates"][name])
     context.update(
         dag=dag, task=task, dag_run=dag_run, ti=ti, task_instance=ti, run_id=dag_run.run_id, start_date=ti.start_date,
         params=sent.get("params") or {}, var=Var(ask), conn=Connections(ask), macros=Macros(), conf=None,
@@ -372,7 +370,32 @@ def build(sent, ask):
         context["ts_nodash_with_tz"] = re.sub("[-:]", "", at.replace(microsecond=0).isoformat())
     stamp = context.get("ds_nodash", dag_run.run_id)
     context["task_instance_key_str"] = "%s__%s__%s" % (dag.dag_id, task.task_id, stamp)
-    ti._context, ti._known = context, frozenset(context)
+    ti._context, ti._known, ti._complete = context, frozenset(context), False
+    return context
+
+
+# Entries that Gust has to look for in other runs; it is asked for them once, when something may use them.
+LAZY = frozenset((
+    "prev_data_interval_start_success", "prev_data_interval_end_success", "prev_start_date_success", "prev_end_date_success",
+    "prev_execution_date", "prev_execution_date_success", "prev_ds", "prev_ds_nodash", "next_execution_date", "next_ds",
+    "next_ds_nodash",
+))
+
+
+def complete(context):
+    """Adds the entries that are looked for only when they are needed."""
+    ti = context["task_instance"]
+    if ti._complete:
+        return context
+    ti._complete = True
+    more = ti._ask("more")
+    found = dict(more.get("names") or {})
+    for name, text in (more.get("dates") or {}).items():
+        found[name] = moment(text)
+    found["prev_execution_date_success"] = found.get("prev_data_interval_start_success")
+    for name, value in found.items():
+        context.setdefault(name, value)
+    ti._known |= frozenset(found)
     return context
 
 
