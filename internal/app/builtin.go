@@ -12,6 +12,7 @@ import (
 	"gust/internal/config"
 	"gust/internal/pyworker"
 	"gust/operators"
+	opbatch "gust/operators/awsbatch"
 	"gust/operators/awslambda"
 	"gust/operators/core"
 	ophttp "gust/operators/httpreq"
@@ -27,6 +28,7 @@ import (
 	sensstepfunctions "gust/sensors/stepfunctions"
 	senstimed "gust/sensors/timed"
 	"gust/triggers"
+	trigbatch "gust/triggers/awsbatch"
 	trigexternal "gust/triggers/external"
 	trigfiles "gust/triggers/files"
 	trighttp "gust/triggers/httpreq"
@@ -71,6 +73,8 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
 		ophttp.Register(ops, p.http),
+		opbatch.Register(ops, opbatch.Deps{Clients: trigbatch.FromPool(p.aws), DefaultDeferrable: p.defaultDeferrable}),
+		trigbatch.Register(waits, trigbatch.Deps{Clients: trigbatch.FromPool(p.aws), Connections: p.connections}),
 		awslambda.Register(ops, awslambda.Deps{Clients: awslambda.FromPool(p.aws)}),
 		opsql.Register(ops, p.sql),
 		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults}),
