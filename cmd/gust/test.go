@@ -226,6 +226,11 @@ func (c *cli) setRun(cmd *cobra.Command, a *app.App, test *app.TestRun, o testOp
 	if request.Conf, err = jsonObject(o.confFlag, o.conf); err != nil {
 		return err
 	}
+	if o.task == "" { // a single task may be tried with less than its DAG needs
+		if err := app.CheckConf(test.DAG, request.Conf); err != nil {
+			return err
+		}
+	}
 	if o.date != "" && o.task != "" {
 		recorded, err := c.existingRun(cmd, a, test.DAG.ID, o.date)
 		if err != nil {
