@@ -197,7 +197,7 @@ func (c cronInterval) Next(last *Slot, r Restriction, now time.Time) (Slot, bool
 		consider(t, true)
 	}
 	if last != nil {
-		consider(c.follow(last.IntervalEnd))
+		consider(c.follow(last))
 	}
 	if !found || r.beyond(start) {
 		return Slot{}, false
@@ -223,12 +223,15 @@ func (c cronInterval) lastComplete(now time.Time) (time.Time, bool) {
 	return start, ok
 }
 
-// follow is the start of the interval after one that has ended at t: t itself, or, when the schedule has changed since,
-// the last tick before it. The interval never ends before t.
-func (c cronInterval) follow(t time.Time) (time.Time, bool) {
-	start, ok := c.alignPrev(t)
-	if end, found := c.after(start); ok && found && !end.After(t) {
-		return t, true
+// follow is the start of the interval after last: its end, or, when last comes from another schedule, the last tick before
+// that. The interval never ends before last does.
+func (c cronInterval) follow(last *Slot) (time.Time, bool) {
+	if end, ok := c.after(last.IntervalStart); ok && end.Equal(last.IntervalEnd) {
+		return end, true
+	}
+	start, ok := c.alignPrev(last.IntervalEnd)
+	if end, found := c.after(start); ok && found && !end.After(last.IntervalEnd) {
+		return last.IntervalEnd, true
 	}
 	return start, ok
 }

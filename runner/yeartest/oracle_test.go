@@ -351,7 +351,11 @@ func (r *rules) nextInterval(last *slot, now time.Time) (slot, bool) {
 		start, ok = c.lastComplete(now)
 	}
 	if last != nil {
-		if t, found := c.floor(last.end); found {
+		t, found := c.floor(last.end)
+		if end, _ := c.after(last.start); end.Equal(last.end) {
+			t, found = last.end, true // where the interval before ended, unless the schedule has changed
+		}
+		if found {
 			start, ok = max2(start, t), true
 		}
 	}
