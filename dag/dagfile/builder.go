@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"gust/dag"
@@ -248,42 +247,16 @@ func (b *builder) searchPath(v *value, path string) ([]string, bool) {
 	return dirs, ok
 }
 
-// macros reads user_defined_macros: values for templates. In dag-factory a dotted text names a Python function.
+// macros reads user_defined_macros: values for templates. A dotted text names a Python function; see dag.IsImportPath.
 func (b *builder) macros(v *value) {
 	path := b.id + ".user_defined_macros"
 	d, ok := b.dict(v, path, "a dict of names to values")
 	if !ok {
 		return
 	}
-	b.noFunctions(d, path)
 	if x, ok := b.json(d, path); ok {
 		b.d.UserDefinedMacros = b.jsonText(x, v, path)
 	}
-}
-
-func (b *builder) noFunctions(v *value, path string) {
-	for _, e := range v.keys {
-		at := path + "." + e.key
-		if s, ok := e.val.text(); ok && isImportPath(s) {
-			b.fail(e.val.pos, at, Problem{
-				Message: fmt.Sprintf("%q names a Python function, which Gust cannot call", clip(s)),
-				Hint:    "give a value, or compute it in the template with filters and the built-in macros",
-			})
-		} else if e.val.kind == kindDict {
-			b.noFunctions(e.val, at)
-		}
-	}
-}
-
-// isImportPath reports whether a text is a dotted Python name: "sample.add_days".
-func isImportPath(s string) bool {
-	parts := strings.Split(s, ".")
-	for _, p := range parts {
-		if !validID(p, false) || strings.Contains(p, "-") || p[0] >= '0' && p[0] <= '9' {
-			return false
-		}
-	}
-	return len(parts) > 1
 }
 
 // documentation reads doc_md_file_path, which replaces doc_md.

@@ -238,7 +238,7 @@ func (r *callbackReader) python(event dag.CallbackEvent, v *value, path, name st
 	if operator := notifiers[className(name)]; operator != "" && strings.HasPrefix(name, "airflow.") {
 		return r.notifier(event, v, path, operator, kwargs)
 	}
-	if !isImportPath(name) {
+	if !dag.IsImportPath(name) {
 		p := Problem{
 			Message:  fmt.Sprintf("%q is not the import path of a function", clip(name)),
 			Expected: "a dotted name such as \"alerts.on_failure\"",

@@ -200,7 +200,7 @@ func (b *builder) operator(n *node) *operators.Spec {
 	p := Problem{Message: fmt.Sprintf("unknown operator %q", clip(name)), Nearest: b.nearestOperator(class)}
 	switch {
 	case p.Nearest != "":
-	case isImportPath(name) && !strings.HasPrefix(name, "airflow."):
+	case dag.IsImportPath(name) && !strings.HasPrefix(name, "airflow."):
 		p.Hint = "operator classes of your own cannot run in Gust: call their code from a PythonOperator, or as a script from a BashOperator"
 	default:
 		p.Hint = "see gust operators list"

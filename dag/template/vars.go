@@ -61,7 +61,7 @@ type Vars struct {
 	// Reschedules is how often the sensor was rescheduled (task_reschedule_count).
 	Reschedules int
 
-	// Function calls a Python function that a macro names; nil: such macros are texts.
+	// Function calls a Python function that a macro names; nil: calling one is an error.
 	Function func(ctx context.Context, path string, args []any, kwargs map[string]any) (any, error)
 	// XComPull reads a value; false means that there is none.
 	XComPull func(ctx context.Context, x XCom) (json.RawMessage, bool, error)

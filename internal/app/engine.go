@@ -100,8 +100,10 @@ func (a *App) newEngine() (*engine, error) {
 		Base: a.Config.Logging.BaseLogFolder, Mask: a.Masker.Mask,
 		OnError: func(err error) { a.Log.Error("task logs cannot be written", "error", err) },
 	}
+	renderer := a.templates(false)
+	renderer.Function = pythonMacro(e.python, a)
 	env := &attempt.Env{
-		Operators: e.operators, Connections: a.Connections, XComs: a.Store, Renderer: a.templates(false),
+		Operators: e.operators, Connections: a.Connections, XComs: a.Store, Renderer: renderer,
 		Logs: e.logs, Mask: a.Masker.Mask, Now: a.Now, XComMaxBytes: a.Config.Core.XComMaxBytes,
 		MaxMapLength: a.Config.Core.MaxMapLength,
 	}

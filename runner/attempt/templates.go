@@ -31,6 +31,8 @@ type Templates struct {
 	Runs store.Runs
 	// Variable reads an Airflow variable; see template.Vars.
 	Variable func(ctx context.Context, key string) (value string, found bool, err error)
+	// Function calls a Python function that a macro of a DAG names; nil: calling one is an error.
+	Function func(ctx context.Context, d *dag.DAG, path string, args []any, kwargs map[string]any) (any, error)
 	// AssetEvents reads the asset events that a run was made for; nil means that there are none.
 	AssetEvents func(ctx context.Context, ids []int64) ([]dag.AssetEvent, error)
 	// TestMode is what templates see as test_mode.
