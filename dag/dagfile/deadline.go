@@ -57,7 +57,7 @@ func (b *builder) deadline(v *value, path string) {
 		ok := true
 		switch key {
 		case "reference":
-			ok = b.reference(&d, x, at)
+			ok = b.deadlineReference(&d, x, at)
 		case "interval":
 			d.Interval, ok = b.signedDuration(x, at)
 		case "callback":
@@ -79,8 +79,8 @@ func named1(v *value, class string) *value {
 	return newDict(v.pos, append([]entry{{key: "__type__", kind: kindText, pos: v.pos, val: name}}, v.keys...))
 }
 
-// reference reads what a deadline counts from.
-func (b *builder) reference(d *dag.Deadline, v *value, path string) bool {
+// deadlineReference reads what a deadline counts from.
+func (b *builder) deadlineReference(d *dag.Deadline, v *value, path string) bool {
 	name, args, at := "", v, path
 	switch {
 	case v.kind == kindText:
