@@ -1,6 +1,7 @@
 package sqlconn
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -157,25 +158,21 @@ func (s *session) statement(ctx context.Context, statement string) (res Result, 
 		}
 		s.req.Log(line)
 	}
+	res, err = s.query(ctx, text, args)
+	var tooLarge *tooLargeError
+	if err != nil && !errors.As(err, &tooLarge) {
+		err = s.failed(statement, err)
+	}
+	return res, err
+}
+
+func (s *session) query(ctx context.Context, text string, args []any) (res Result, err error) {
 	rows, err := s.conn.QueryContext(ctx, text, args...)
 	if err != nil {
-		return Result{}, s.failed(statement, err)
+		return Result{}, err
 	}
-	res, err = s.fetch(rows)
-	if closing := rows.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = rows.Err()
-	}
-	if err != nil {
-		var tooLarge *tooLargeError
-		if errors.As(err, &tooLarge) {
-			return Result{}, err
-		}
-		return Result{}, s.failed(statement, err)
-	}
-	return res, nil
+	defer func() { err = cmp.Or(err, rows.Close(), rows.Err()) }()
+	return s.fetch(rows)
 }
 
 // bind leaves a statement without placeholders alone when it is one of several: the parameters are for the others.

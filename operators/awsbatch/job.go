@@ -267,7 +267,7 @@ func pause(ctx context.Context, d time.Duration) error {
 func (j *Job) Resume(ctx context.Context, t operators.Task, event triggers.Event) (operators.Result, error) {
 	var o awsbatch.Outcome
 	if err := json.Unmarshal(event.Payload, &o); err != nil || o.Status == "" {
-		return operators.Result{}, fmt.Errorf("Trigger error: event is %s", event.Payload) //nolint:staticcheck // Airflow's words
+		return operators.Result{}, fmt.Errorf("Trigger error: event is %s", event.Payload)
 	}
 	api, info, err := j.deps.Clients.Batch(ctx, t, j.Params)
 	if err != nil {

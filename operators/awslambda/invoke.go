@@ -212,7 +212,7 @@ func (i *Invoke) Execute(ctx context.Context, t operators.Task) (operators.Resul
 	}
 	i.tail(t, out)
 	if out.StatusCode < 200 || out.StatusCode > 204 {
-		return operators.Result{}, fmt.Errorf("Lambda function did not execute: status %d", out.StatusCode) //nolint:staticcheck // Airflow's words
+		return operators.Result{}, fmt.Errorf("Lambda function did not execute: status %d", out.StatusCode)
 	}
 	if out.FunctionError != nil {
 		return operators.Result{}, functionError(i.FunctionName, out)
@@ -240,7 +240,7 @@ func (i *Invoke) invoke(ctx context.Context, t operators.Task, api API, in *lamb
 		case err == nil:
 			return out, nil
 		case ctx.Err() != nil:
-			return nil, fmt.Errorf("Lambda function %s was still running: %w", i.FunctionName, context.Cause(ctx)) //nolint:staticcheck // a name
+			return nil, fmt.Errorf("Lambda function %s was still running: %w", i.FunctionName, context.Cause(ctx))
 		case !refused(err) || n > maxRepeats:
 			return nil, err // the SDK's errors name the operation
 		}
@@ -249,7 +249,7 @@ func (i *Invoke) invoke(ctx context.Context, t operators.Task, api API, in *lamb
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, fmt.Errorf("Lambda function %s was not invoked: %w", i.FunctionName, context.Cause(ctx)) //nolint:staticcheck // a name
+			return nil, fmt.Errorf("Lambda function %s was not invoked: %w", i.FunctionName, context.Cause(ctx))
 		case <-timer.C:
 		}
 	}
@@ -299,7 +299,7 @@ func functionError(name string, out *lambda.InvokeOutput) error {
 	}
 	kind := strings.ToLower(aws.ToString(out.FunctionError))
 	if err := json.Unmarshal(out.Payload, &said); err != nil || said.ErrorType == "" && said.ErrorMessage == "" {
-		return fmt.Errorf("Lambda function execution resulted in error: %s of %s: %s", kind, name, excerpt(string(out.Payload))) //nolint:staticcheck // Airflow's words
+		return fmt.Errorf("Lambda function execution resulted in error: %s of %s: %s", kind, name, excerpt(string(out.Payload)))
 	}
 	text := said.ErrorMessage
 	if said.ErrorType != "" {
@@ -317,7 +317,7 @@ func functionError(name string, out *lambda.InvokeOutput) error {
 		}
 		text += "\n  " + strings.TrimSpace(plain)
 	}
-	return fmt.Errorf("Lambda function execution resulted in error: %s of %s: %s", kind, name, text) //nolint:staticcheck // Airflow's words
+	return fmt.Errorf("Lambda function execution resulted in error: %s of %s: %s", kind, name, text)
 }
 
 func excerpt(text string) string {

@@ -121,7 +121,7 @@ func (s *SQL) texts() (texts []string, isList bool, err error) {
 		return nil, false, fmt.Errorf("sql is %v; expected a text or a list of texts", s.SQL)
 	}
 	if strings.TrimSpace(strings.Join(texts, "")) == "" {
-		return nil, false, errors.New("List of SQL statements is empty") //nolint:staticcheck // Airflow's words
+		return nil, false, errors.New("List of SQL statements is empty")
 	}
 	return texts, isList, nil
 }

@@ -154,7 +154,7 @@ func (c *Check) answer(res *sqlconn.Result) (*answer, error) {
 }
 
 // errEmpty is the failure of fail_on_empty, in Airflow's words.
-var errEmpty = errors.New("No rows returned, raising as per fail_on_empty flag") //nolint:staticcheck // Airflow's words
+var errEmpty = errors.New("No rows returned, raising as per fail_on_empty flag")
 
 // unmet says why the answer does not end the wait, "" when it does.
 func (c *Check) unmet(ctx context.Context, res *sqlconn.Result) (string, error) {
@@ -178,7 +178,7 @@ func (c *Check) unmet(ctx context.Context, res *sqlconn.Result) (string, error) 
 			return "", fmt.Errorf("failure: %w", err)
 		}
 		if bad {
-			return "", fmt.Errorf("Failure criteria met: %s is true of %v", failure.text, a.cell) //nolint:staticcheck // Airflow's words
+			return "", fmt.Errorf("Failure criteria met: %s is true of %v", failure.text, a.cell)
 		}
 	}
 	success, err := parse(c.Success)
