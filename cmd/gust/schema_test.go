@@ -11,6 +11,9 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
+
+	"gust/dag/dagfile/modern"
+	"gust/internal/app"
 )
 
 const (
@@ -77,5 +80,30 @@ func TestSchema(t *testing.T) {
 		if err := schema.Validate(instance); err != nil {
 			t.Errorf("%s: %#v", path, err)
 		}
+	}
+}
+
+// TestMovedOperators: what `gust dags lint --fix` writes for an operator is a name of the same operator.
+func TestMovedOperators(t *testing.T) {
+	t.Parallel()
+	registry, err := app.Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := 0
+	for _, spec := range registry.Specs() {
+		for _, name := range append([]string{spec.Name}, spec.Aliases...) {
+			path := modern.Moved(name)
+			if path == "" {
+				continue
+			}
+			moved++
+			if to, ok := registry.Lookup(path); !ok || to != spec {
+				t.Errorf("%s is %s, and %s, which --fix writes for it, is not", name, spec.Name, path)
+			}
+		}
+	}
+	if moved < 10 {
+		t.Errorf("only %d names have moved", moved)
 	}
 }

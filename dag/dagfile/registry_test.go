@@ -12,6 +12,7 @@ import (
 	"gust/dag/dagfile"
 	"gust/internal/param"
 	"gust/operators"
+	"gust/operators/python"
 	"gust/triggers"
 )
 
@@ -116,17 +117,12 @@ type slackWebhook struct {
 	Username string `param:"username" template:"true"`
 }
 
-type pythonCallback struct {
-	noop
-	Callable string         `param:"python_callable"`
-	Name     string         `param:"python_callable_name"`
-	File     string         `param:"python_callable_file"`
-	Kwargs   map[string]any `param:"op_kwargs" template:"true"`
-}
-
 func registry(t testing.TB) *operators.Registry {
 	t.Helper()
 	r := operators.NewRegistry()
+	if err := python.Register(r, python.Deps{Home: "none"}); err != nil {
+		t.Fatal(err)
+	}
 	bashPaths := []string{
 		"airflow.operators.bash.BashOperator", "airflow.operators.bash_operator.BashOperator",
 		"airflow.providers.standard.operators.bash.BashOperator",
@@ -144,10 +140,11 @@ func registry(t testing.TB) *operators.Registry {
 			New: func() operators.Operator { return &httpRequest{} },
 		},
 		{Name: "SlackWebhookOperator", New: func() operators.Operator { return &slackWebhook{} }},
-		{Name: "PythonCallback", New: func() operators.Operator { return &pythonCallback{} }},
 		{Name: "FileSensor", New: func() operators.Operator { return &fileSensor{} }, Sensor: true},
 		{
-			Name: "ExternalTaskSensor", Aliases: []string{"airflow.sensors.external_task.ExternalTaskSensor"},
+			Name: "ExternalTaskSensor", Aliases: []string{
+				"airflow.sensors.external_task.ExternalTaskSensor", "airflow.providers.standard.sensors.external_task.ExternalTaskSensor",
+			},
 			New: func() operators.Operator { return &externalSensor{} }, Sensor: true,
 		},
 		{

@@ -45,6 +45,9 @@ func Rewrite(text []byte, defaults bool) (_ []byte, changes []Change, err error)
 	return out, changes, nil
 }
 
+// Moved is today's import path of an operator or decorator, or "" when it is not known to have moved.
+func Moved(path string) string { return paths[path] }
+
 type rewriter struct {
 	text  []byte
 	lines []int // offset of each line
@@ -259,7 +262,7 @@ func (r *rewriter) arguments(n *yaml.Node) {
 				r.replace(value, rule)
 			}
 		case key.Value == "operator" || key.Value == "decorator":
-			if path := paths[value.Value]; value.Kind == yaml.ScalarNode && path != "" {
+			if path := Moved(value.Value); value.Kind == yaml.ScalarNode && path != "" {
 				r.replace(value, path)
 			}
 		}
