@@ -64,11 +64,6 @@ var taskStructure = []string{"task_id", "operator", "decorator", "dependencies",
 
 // taskPython are the parameters of Airflow operators that carry Python code, with the nearest thing to do instead.
 var taskPython = map[string]string{
-	"python_callable":        "run a script with BashOperator",
-	"python_callable_name":   "run a script with BashOperator",
-	"python_callable_file":   "run a script with BashOperator",
-	"op_args":                "run a script with BashOperator and pass values in env",
-	"op_kwargs":              "run a script with BashOperator and pass values in env",
 	"execution_date_fn":      "use execution_delta",
 	"execution_date_fn_name": "use execution_delta",
 	"execution_date_fn_file": "use execution_delta",
@@ -98,14 +93,8 @@ func isCallback(key string) bool { return callbackPattern.MatchString(key) }
 
 // missingOperators are Airflow operators that Gust does not have, by class name, with the nearest thing.
 var missingOperators = map[string]string{
-	"PythonOperator":                 "run a script with BashOperator: bash_command: \"python3 script.py\"",
-	"PythonVirtualenvOperator":       "run a script with BashOperator: bash_command: \"venv/bin/python script.py\"",
-	"ExternalPythonOperator":         "run a script with BashOperator: bash_command: \"venv/bin/python script.py\"",
-	"BranchPythonOperator":           "use BranchOperator with a template expression",
-	"BranchPythonVirtualenvOperator": "use BranchOperator with a template expression",
-	"BranchExternalPythonOperator":   "use BranchOperator with a template expression",
-	"ShortCircuitOperator":           "use ShortCircuitOperator with a template expression",
-	"PythonSensor":                   "poll with a BashOperator and retries",
+	"PythonVirtualenvOperator":       venvHint,
+	"BranchPythonVirtualenvOperator": venvHint,
 	"KubernetesPodOperator":          "run the pod with kubectl in a BashOperator, or from a state machine (eks:runJob.sync)",
 	"KubernetesJobOperator":          "run the job with kubectl in a BashOperator, or from a state machine (eks:runJob.sync)",
 	"DockerOperator":                 "run docker in a BashOperator",

@@ -141,9 +141,12 @@ func (b *builder) partial(p *operatorParams, v *value, path string) {
 func (b *builder) mappedField(p *operatorParams, e entry, path string) (dag.MappedField, bool) {
 	f := dag.MappedField{Name: e.key}
 	field, declared := p.schemaField(e.key)
+	name, isArgument := p.mapsOver(e.key)
 	_, isBase := baseArgs[e.key]
 	switch {
 	case p.spec == nil: // the operator is the problem
+	case isArgument:
+		f.Name = name
 	case declared:
 		f.Name = field.Name
 	case isBase, isTaskArgument(e.key), slices.Contains(taskStructure, e.key):
@@ -223,6 +226,7 @@ func (p *operatorParams) decodeMapped(raw map[string]any) []*param.Error {
 	}
 	for _, f := range fields {
 		count, literal := f.Len()
+		literal = literal && !strings.Contains(f.Name, ".") // arguments of a function have no types
 		for i := 0; literal && i < min(count, maxCheckedItems); i++ {
 			item, _ := dag.Item(f.Value, i)
 			if p.checkItem(f, i, item, decode(map[string]any{f.Name: item})) {

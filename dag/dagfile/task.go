@@ -105,12 +105,14 @@ func (b *builder) readTask(n *node) {
 		p.schema = spec.Schema()
 		n.task.Operator, n.task.Inline = spec.Name, spec.Inline
 	}
+	p.decorate()
 	for _, e := range n.cfg.keys {
 		b.taskKey(p, e, n.path+"."+e.key)
 	}
 	n.task.Callbacks = b.callbacksOf(n.path).callbacks(n.task.Callbacks, n.cfg)
 	b.setupRole(n)
 	b.mapping(p, s)
+	p.callArguments()
 	if n.task.WaitForDownstream {
 		n.task.DependsOnPast = true
 	}
@@ -121,6 +123,7 @@ func (b *builder) readTask(n *node) {
 	b.taskParams(n, s)
 	if spec != nil {
 		p.variableArguments(s)
+		p.callableFile()
 		p.inherit(s)
 		p.decode()
 	}
@@ -141,6 +144,7 @@ func (b *builder) taskKey(p *operatorParams, e entry, path string) {
 	case e.kind != kindText:
 		b.fail(e.pos, path, Problem{Message: "the key is a " + e.kind.String(), Expected: "a string", Hint: "quote it"})
 	case slices.Contains(taskStructure, e.key), slices.Contains(setupKeys, e.key), isAnchorHolder(e.key), e.key == "params":
+	case p.argument(e, path, false):
 	case e.key == "trigger_rule" && b.teardownOnly(p.n, e.val, path):
 	case p.declares(e.key):
 		p.vals[e.key] = argument{e.val, path}
@@ -158,8 +162,9 @@ func (b *builder) taskKey(p *operatorParams, e entry, path string) {
 		if p.spec != nil { // otherwise the operator is the problem
 			b.fail(e.pos, path, Problem{Message: "Python code cannot run in Gust", Hint: taskPython[e.key]})
 		}
+	case p.argument(e, path, true):
 	case p.spec != nil:
-		problem := Problem{Message: "unknown parameter of " + p.spec.Name, Nearest: b.nearest(e.key, p.names())}
+		problem := Problem{Message: "unknown parameter of " + p.what(), Nearest: b.nearest(e.key, p.names())}
 		if problem.Nearest == "" && len(p.schema.Fields) > 0 {
 			problem.Expected = "one of " + strings.Join(p.schema.Names(), ", ") + ", or a task argument"
 		}
@@ -172,10 +177,7 @@ func (b *builder) operator(n *node) *operators.Spec {
 	v, path := n.cfg.get("operator"), n.path+".operator"
 	if v.isNull() {
 		if d := n.cfg.find("decorator"); d != nil && !d.val.isNull() {
-			b.fail(d.pos, n.path+".decorator", Problem{
-				Message: "decorator tasks run Python functions, which Gust cannot call", Hint: missingOperators["PythonOperator"],
-			})
-			return nil
+			return b.decorator(n, d)
 		}
 		b.fail(n.pos, n.path, Problem{
 			Message:  "missing operator",
@@ -243,6 +245,7 @@ type operatorParams struct {
 	order  []string            // its keys, sorted
 	// expanding are the parameters that the task is mapped over.
 	expanding []string
+	fn        *decorated // nil for an operator task
 }
 
 func (p *operatorParams) declares(key string) bool {
@@ -255,7 +258,11 @@ func (p *operatorParams) declares(key string) bool {
 
 // names lists everything the task may say, for the nearest name.
 func (p *operatorParams) names() []string {
-	return slices.Concat(p.schema.Names(), sortedKeys(baseArgs), taskStructure, setupKeys, []string{"params"})
+	var arguments []string
+	if p.fn != nil && p.fn.known != nil {
+		arguments = p.fn.known.names
+	}
+	return slices.Concat(arguments, p.schema.Names(), sortedKeys(baseArgs), taskStructure, setupKeys, []string{"params"})
 }
 
 // inherit adds the default_args that the operator declares and the task does not give.

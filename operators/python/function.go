@@ -29,7 +29,6 @@ type Function struct {
 	Virtualenv         string         `param:"virtualenv" template:"true" doc:"The folder of a virtual environment whose interpreter to use, absolute or relative to the pipeline file."`
 	ProvideContext     any            `param:"provide_context" doc:"Accepted for the sake of old Airflow files, without effect: the function's signature decides."`
 	Decorated          bool           `param:"decorated" default:"false" doc:"Set for decorator tasks: an argument that the function does not take is an error."`
-	InferOutputs       bool           `param:"infer_outputs" default:"false" doc:"Set for decorator tasks without multiple_outputs: a function annotated to return a dict has one XCom for each key."`
 
 	deps *Deps
 }

@@ -19,6 +19,7 @@ import (
 // Call calls a function (Airflow: PythonOperator).
 type Call struct {
 	Function
+	InferOutputs          bool `param:"infer_outputs" default:"false" doc:"Set for decorator tasks without multiple_outputs: a function annotated to return a dict has one XCom for each key."`
 	ShowReturnValueInLogs bool `param:"show_return_value_in_logs" default:"true" doc:"Write the return value to the log."`
 }
 
