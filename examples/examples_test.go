@@ -28,6 +28,10 @@ type example struct {
 	logged map[string]string
 	// connection is one that the example needs beside aws_default: NAME=value, with %s for a folder of the test's own.
 	connection string
+	// beyondEmbedded says what the embedded service cannot do of this example, "" when it can do all of it.
+	beyondEmbedded string
+	// prepare makes in moto what the example needs there beside the state machines.
+	prepare func(t *testing.T, endpoint string)
 	// beyondMoto says what moto cannot do of this example, "" when it can do all of it.
 	beyondMoto string
 }
@@ -53,6 +57,21 @@ var all = map[string]example{
 	"daily_report": {
 		file:   "daily_report.yaml",
 		logged: map[string]string{"publish": "published sales of 2026-11-20 (2026-W47)"},
+	},
+	"nightly_batch": {
+		file:           "nightly_batch.yaml",
+		logged:         map[string]string{"done": "crunched s3://night/2026-11-20"},
+		beyondEmbedded: "the embedded service is Step Functions alone",
+		prepare:        createNight,
+	},
+	"python_tasks": {
+		file:   "python_tasks.yaml",
+		states: map[string]dag.State{"cold_report": dag.StateSkipped, "measure 2": dag.StateSkipped},
+		logged: map[string]string{
+			"cities": "measuring 3 cities on 2026-11-20", "warm_report": "20 November: Lisbon is the warmest of python_tasks",
+			"tell": "Lisbon is interesting", "choose": "Branch into warm_report",
+		},
+		needs: "python3",
 	},
 	"sql_report": {
 		file:       "sql_report.yaml",
@@ -95,6 +114,9 @@ func TestExamples(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if all[name].beyondEmbedded != "" {
+				t.Skip(all[name].beyondEmbedded)
+			}
 			all[name].run(t, name, settings(t), nil)
 		})
 	}
