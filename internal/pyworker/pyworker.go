@@ -142,6 +142,8 @@ type Raised struct {
 	Text    string   `json:"text"`
 	// RescheduleAt is set by AirflowRescheduleException.
 	RescheduleAt *time.Time `json:"reschedule_at"`
+	// Added is as in Result.
+	Added map[string]any `json:"rendered"`
 }
 
 func (r *Raised) Error() string {

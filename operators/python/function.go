@@ -231,6 +231,7 @@ func failure(t operators.Task, err error) (operators.Result, error) {
 	if !errors.As(err, &raised) {
 		return operators.Result{}, err
 	}
+	label(t, raised.Added)
 	switch {
 	case raised.Of("AirflowSkipException"):
 		t.Log().Info("Skipping task: " + raised.Text)

@@ -37,7 +37,7 @@ func (c *Call) Execute(ctx context.Context, t operators.Task) (operators.Result,
 	if err != nil {
 		return failure(t, err)
 	}
-	label(t, res)
+	label(t, res.Added)
 	value := returned(res)
 	if c.ShowReturnValueInLogs {
 		text := "None"
@@ -71,9 +71,9 @@ func returned(res *pyworker.Result) any {
 }
 
 // label offers what the function has put into its context to map_index_template.
-func label(t operators.Task, res *pyworker.Result) {
-	if s, ok := t.(operators.Surroundings); ok && len(res.Added) > 0 {
-		s.Label(res.Added)
+func label(t operators.Task, added map[string]any) {
+	if s, ok := t.(operators.Surroundings); ok && len(added) > 0 {
+		s.Label(added)
 	}
 }
 
@@ -129,7 +129,7 @@ func (b *Branch) Execute(ctx context.Context, t operators.Task) (operators.Resul
 	if err != nil {
 		return failure(t, err)
 	}
-	label(t, res)
+	label(t, res.Added)
 	var value any
 	if err := json.Unmarshal(res.Value, &value); err != nil {
 		return operators.Result{}, err
@@ -217,7 +217,7 @@ func (s *ShortCircuit) Execute(ctx context.Context, t operators.Task) (operators
 		if err != nil {
 			return failure(t, err)
 		}
-		label(t, res)
+		label(t, res.Added)
 		value, ok = returned(res), res.Truth
 	}
 	t.Log().Info(fmt.Sprintf("Condition result is %v", ok))
@@ -286,7 +286,7 @@ func (s *Sensor) Poke(ctx context.Context, t operators.Task) (sensors.Verdict, e
 	case !res.Truth:
 		return sensors.Waiting(), nil
 	}
-	label(t, res)
+	label(t, res.Added)
 	return sensors.Done(returned(res)), nil
 }
 

@@ -366,6 +366,8 @@ def run(sock):
         if not _quiet(e):
             _log_exception(channel, e, "ERROR")
         outcome = {"raised": _raised(e)}
+        if call.context is not None:
+            outcome["raised"]["rendered"] = gust_context.additions(call.context)
     for stream in (out, err):
         stream.finish()
     logging.shutdown()
