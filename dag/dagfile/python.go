@@ -16,6 +16,7 @@ var decorators = map[string]string{
 	"task": "PythonOperator", "task.python": "PythonOperator", "task.branch": "BranchPythonOperator",
 	"task.short_circuit": "ShortCircuitOperator", "task.external_python": "ExternalPythonOperator",
 	"task.branch_external_python": "BranchPythonOperator", "task.sensor": "PythonSensor",
+	"setup": "PythonOperator", "teardown": "PythonOperator",
 }
 
 // missingDecorators are those that Gust does not have, with the nearest thing.
@@ -25,8 +26,6 @@ var missingDecorators = map[string]string{
 	"task.bash":              "use BashOperator",
 	"task.docker":            "run docker in a BashOperator",
 	"task.kubernetes":        missingOperators["KubernetesPodOperator"],
-	"task.setup":             "write is_setup: true",
-	"task.teardown":          "write is_teardown: true",
 }
 
 const venvHint = "make the environment once (python3 -m venv, pip install) and name its folder in virtualenv of a PythonOperator"

@@ -14,6 +14,9 @@ var setupKeys = []string{"setup", "teardown", "on_failure_fail_dagrun"}
 // names become setups, and upstream of it.
 func (b *builder) setupRole(n *node) {
 	t := n.task
+	if name, ok := n.decoratorName(); ok {
+		t.Setup, t.Teardown = name == "setup", name == "teardown"
+	}
 	if v := n.cfg.get("setup"); !v.isNull() {
 		t.Setup, _ = b.boolean(v, n.path+".setup")
 	}
@@ -45,6 +48,15 @@ func (b *builder) setupRole(n *node) {
 	t.TriggerRule = dag.AllSuccess // whatever default_args say; the planner applies the fixed rule
 }
 
+// decoratorName is the last part of a task's decorator: "setup" of airflow.sdk.setup.
+func (n *node) decoratorName() (string, bool) {
+	if !n.cfg.get("operator").isNull() || n.cfg.get("decorator").isNull() {
+		return "", false
+	}
+	path, ok := n.cfg.get("decorator").text()
+	return className(path), ok
+}
+
 // teardownRule is Airflow's name of the fixed rule of teardowns.
 const teardownRule = "all_done_setup_success"
 
@@ -53,7 +65,7 @@ func (b *builder) teardownOnly(n *node, rule *value, path string) bool {
 	if text, _ := rule.text(); text != teardownRule {
 		return false
 	}
-	if v := n.cfg.get("teardown"); v.isNull() || v.data == false {
+	if v, name := n.cfg.get("teardown"), className(n.task.Written); (v.isNull() || v.data == false) && name != "teardown" {
 		b.fail(rule.pos, path, Problem{Message: fmt.Sprintf("only a teardown has the rule %q", teardownRule), Hint: "add teardown: true"})
 	}
 	return true
