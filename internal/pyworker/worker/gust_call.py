@@ -4,10 +4,8 @@ Gust -> here: the call, then answers to questions. Here -> Gust: {"log": ...}, {
 {"raised": ...}.
 """
 
-import asyncio
-import faulthandler
 import importlib
-import importlib.util
+import importlib.machinery
 import inspect
 import io
 import itertools
@@ -18,12 +16,16 @@ import signal
 import sys
 import threading
 import traceback
+import types
 
 import gust_airflow
 import gust_context
 import gust_value
 
 PROTOCOL = 1
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 class Terminated(BaseException):
@@ -33,9 +35,9 @@ class Terminated(BaseException):
 class Channel:
     """The two directions of the call's socket. Threads of the callable may use it at once."""
 
-    def __init__(self, sock):
-        self.sock = sock
-        self.input = sock.makefile("rb", 1 << 16)
+    def __init__(self, fd):
+        self.fd = fd
+        self.input = b""
         self.sending = threading.Lock()
         self.asking = threading.Lock()
         self.pid = os.getpid()
@@ -43,14 +45,23 @@ class Channel:
     def send(self, message):
         if os.getpid() != self.pid:
             return  # a fork of the callable's: its parent speaks for it
-        data = json.dumps(message, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
+        data = _encode(message).encode("utf-8", "replace") + b"\n"
         with self.sending:
-            self.sock.sendall(data)
+            while data:
+                data = data[os.write(self.fd, data):]
 
     def receive(self):
-        line = self.input.readline()
-        if not line:
-            raise EOFError("Gust has closed the channel")
+        line, found, rest = self.input.partition(b"\n")
+        if not found:
+            parts = [self.input]
+            while not found:
+                data = os.read(self.fd, 1 << 18)
+                if not data:
+                    raise EOFError("Gust has closed the channel")
+                head, found, rest = data.partition(b"\n")
+                parts.append(head)
+            line = b"".join(parts)
+        self.input = rest
         return json.loads(line)
 
     def ask(self, what, **arguments):
@@ -77,7 +88,13 @@ class Stream(io.TextIOBase):
         self.channel, self._name, self._fd = channel, name, fd
         self.rest = ""
         self.lock = threading.RLock()
-        self.buffer = io.BufferedWriter(io.FileIO(fd, "wb", closefd=False))
+        self._buffer = None
+
+    @property
+    def buffer(self):
+        if self._buffer is None:
+            self._buffer = io.BufferedWriter(io.FileIO(self._fd, "wb", closefd=False))
+        return self._buffer
 
     @property
     def name(self):
@@ -106,7 +123,8 @@ class Stream(io.TextIOBase):
         return len(text)
 
     def flush(self):
-        self.buffer.flush()
+        if self._buffer is not None:
+            self._buffer.flush()
 
     def finish(self):
         with self.lock:
@@ -118,9 +136,7 @@ class Stream(io.TextIOBase):
 class Handler(logging.Handler):
     """Hands log records to the task's log with their levels."""
 
-    def __init__(self, channel):
-        super().__init__()
-        self.channel = channel
+    channel = None
 
     def emit(self, record):
         try:
@@ -129,6 +145,17 @@ class Handler(logging.Handler):
                 self.channel.send({"log": record.levelname, "level": record.levelno, "message": line, "logger": record.name})
         except Exception:
             self.handleError(record)
+
+
+_handler = Handler()
+
+
+def ready():
+    """Does what all calls have in common, before any of them is forked."""
+    root = logging.getLogger()
+    root.handlers[:] = [_handler]
+    root.setLevel("INFO")
+    logging.captureWarnings(True)
 
 
 class Call:
@@ -144,10 +171,9 @@ class Call:
             if folder not in sys.path:
                 sys.path.append(folder)
         sys.dont_write_bytecode = True  # a pipelines folder holds no caches; packages bring theirs along
-        root = logging.getLogger()
-        root.handlers[:] = [Handler(self.channel)]
-        root.setLevel(spec.get("log_level") or "INFO")
-        logging.captureWarnings(True)
+        _handler.channel = self.channel
+        if spec.get("log_level"):
+            logging.getLogger().setLevel(spec["log_level"])
         self.context = gust_context.build(spec.get("context"), self.channel.ask)
         gust_airflow.enter(self.context, self.channel.ask)
 
@@ -184,11 +210,10 @@ class Call:
             self.context["templates_dict"] = self.spec.get("templates_dict")
         if self.spec.get("call_with_context"):
             return [gust_context.complete(self.context)] + args, given
-        try:
-            parameters = inspect.signature(function).parameters
-        except (TypeError, ValueError):
+        known = _parameters(function)
+        if known is None:
             return args, given  # a function written in C
-        wildcard = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+        parameters, wildcard = known
         if self.context is not None and (wildcard or not gust_context.LAZY.isdisjoint(parameters)):
             gust_context.complete(self.context)
         offered = dict(self.context or {})
@@ -210,10 +235,7 @@ class Call:
                 "%s() has no argument %s; it is left out, as Airflow does", getattr(function, "__name__", function),
                 ", ".join(map(repr, unknown)),
             )
-        return args, {
-            name: offered[name] for name, p in parameters.items()
-            if name in offered and p.kind is not inspect.Parameter.POSITIONAL_ONLY
-        }
+        return args, {name: offered[name] for name in parameters if name in offered and parameters[name]}
 
     def run(self):
         function = self.function()
@@ -221,10 +243,10 @@ class Call:
             function = _notifier(function)
         args, kwargs = self.arguments(function)
         value = function(*args, **kwargs)
-        if inspect.isawaitable(value):
-            value = asyncio.run(_awaited(value))
-        elif inspect.isasyncgen(value):
-            value = asyncio.run(_collected(value))
+        if hasattr(value, "__await__") or isinstance(value, types.AsyncGeneratorType):
+            import asyncio  # few functions need it
+
+            value = asyncio.run(_collected(value) if isinstance(value, types.AsyncGeneratorType) else _awaited(value))
         done = {}
         if self.spec.get("want_truth"):
             done["truth"] = bool(value)
@@ -235,6 +257,28 @@ class Call:
         if self.context is not None:
             done["rendered"] = gust_context.additions(self.context)
         return done
+
+
+def _parameters(function):
+    """The parameters in order, each with whether it may be given by name, and whether there is a **kwargs."""
+    if type(function) is types.FunctionType and not hasattr(function, "__wrapped__"):
+        # The common case, without the cost of a Signature.
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        by_name = {name: i >= code.co_posonlyargcount for i, name in enumerate(names)}
+        return by_name, bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return None
+    wildcard = False
+    by_name = {}
+    for name, p in parameters.items():
+        if p.kind is p.VAR_KEYWORD:
+            wildcard = True
+        elif p.kind is not p.VAR_POSITIONAL:
+            by_name[name] = p.kind is not p.POSITIONAL_ONLY
+    return by_name, wildcard
 
 
 def _notifier(cls):
@@ -267,12 +311,18 @@ def _from_file(path):
     folder = os.path.dirname(path)
     if folder not in sys.path:
         sys.path.append(folder)
-    spec = importlib.util.spec_from_file_location(name, path)
-    if not os.path.isfile(path) or spec is None or spec.loader is None:
-        raise gust_airflow.AirflowFailException("python_callable_file: there is no Python file %s" % path)
-    module = importlib.util.module_from_spec(spec)
+    try:
+        with open(path, "rb") as f:
+            text = f.read()
+    except OSError as e:
+        raise gust_airflow.AirflowFailException(
+            "python_callable_file: there is no Python file %s (%s)" % (path, e.strerror)
+        ) from None
+    module = types.ModuleType(name)
+    module.__file__ = path
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=path)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    exec(compile(text, path, "exec", dont_inherit=True), module.__dict__)
     return module
 
 
@@ -332,16 +382,15 @@ def _quiet(error):
     return "AirflowSkipException" in names or "AirflowRescheduleException" in names
 
 
-def run(sock):
+def run(fd):
     """Runs the call that the socket brings and returns the exit status."""
-    channel = Channel(sock)
+    channel = Channel(fd)
     try:
         spec = channel.receive()
     except EOFError:
         return 70
     if spec.get("gust") != PROTOCOL:
         return 71
-    faulthandler.enable(2)
     out, err = Stream(channel, "stdout", 1), Stream(channel, "stderr", 2)
     sys.stdout, sys.stderr = out, err
     sys.__stdout__, sys.__stderr__ = out, err

@@ -3,10 +3,8 @@
 import datetime
 import json
 import logging
-import random
 import re
 import time
-import uuid
 
 import gust_value
 
@@ -293,9 +291,19 @@ class Macros:
     timedelta = datetime.timedelta
     datetime = datetime.datetime
     time = time
-    uuid = uuid
-    random = staticmethod(random.random)
     json = json
+
+    @property
+    def uuid(self):
+        import uuid  # few functions need it
+
+        return uuid
+
+    @property
+    def random(self):
+        import random
+
+        return random.random
 
     @staticmethod
     def ds_add(ds, days):

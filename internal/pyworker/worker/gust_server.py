@@ -6,6 +6,7 @@ and {"ended": N, "status": code or null, "signal": number or null}. When the soc
 """
 
 import array
+import faulthandler
 import gc
 import json
 import os
@@ -139,7 +140,7 @@ class Server:
                 os.close(fd)
             self.control.close()
             gc.enable()
-            status = gust_call.run(socket.socket(fileno=fds[0]))
+            status = gust_call.run(fds[0])
         finally:
             os._exit(status)
 
@@ -193,4 +194,6 @@ def _kill_group(pid, number):
 def main(fd):
     sys.path[:] = [entry for entry in sys.path if entry]  # "" is the folder that Gust happens to run in
     gust_airflow.install()
+    gust_call.ready()
+    faulthandler.enable(2)  # a call has its own descriptor 2
     Server(socket.socket(fileno=fd)).serve()

@@ -1,13 +1,10 @@
 """Turns return values into plain JSON values, or says what in them cannot be one."""
 
-import dataclasses
 import datetime
-import decimal
 import enum
 import math
 import os
 import types
-import uuid
 
 MAX_DEPTH = 100
 
@@ -59,16 +56,14 @@ def _convert(v, path, depth):
         return v.isoformat()
     if isinstance(v, datetime.timedelta):
         return v.total_seconds()
-    if isinstance(v, decimal.Decimal):
-        return str(v)
-    if isinstance(v, (uuid.UUID, os.PathLike)):
+    if isinstance(v, os.PathLike) or _is(v, "decimal", "Decimal") or _is(v, "uuid", "UUID"):
         return str(v)
     if isinstance(v, (types.GeneratorType, range, map, filter, zip)) or type(v).__name__ in (
         "dict_keys", "dict_values", "dict_items",
     ):
         return [_encode(x, "%s[%d]" % (path, i), depth + 1) for i, x in enumerate(v)]
-    if dataclasses.is_dataclass(v) and not isinstance(v, type):
-        return {f.name: _encode(getattr(v, f.name), "%s.%s" % (path, f.name), depth + 1) for f in dataclasses.fields(v)}
+    if hasattr(type(v), "__dataclass_fields__"):
+        return {n: _encode(getattr(v, n), "%s.%s" % (path, n), depth + 1) for n in type(v).__dataclass_fields__ if hasattr(v, n)}
     for method, arguments in (("model_dump", {"mode": "json"}), ("__json__", {}), ("tolist", {})):
         convert = getattr(v, method, None)  # pydantic; a common convention; numpy
         if callable(convert) and not isinstance(v, type):
@@ -77,6 +72,11 @@ def _convert(v, path, depth):
         "%s is of type %s.%s, which cannot be stored as JSON; return plain values (text, numbers, lists, dicts), or save it "
         "and return where it is" % (path, type(v).__module__, type(v).__qualname__)
     )
+
+
+def _is(v, module, name):
+    """Whether v is of a class of a module that need not be imported."""
+    return any(c.__name__ == name and c.__module__ == module for c in type(v).__mro__)
 
 
 def _key(k, path):
@@ -90,6 +90,6 @@ def _key(k, path):
         return "true" if k else "false"
     if isinstance(k, (int, float)):
         return repr(k)
-    if isinstance(k, (datetime.date, uuid.UUID)):
+    if isinstance(k, datetime.date) or _is(k, "uuid", "UUID"):
         return str(k)
     raise Unserializable("%s has the key %r of type %s; keys must be text" % (path, k, type(k).__name__))
