@@ -315,7 +315,8 @@ type SetRun struct {
 type RunsDeleteParams struct {
 	DagIDs, NotDagIDs []string
 	RunID             string
-	// EndedBefore is compared with the end of the run.
+	// EndedBefore is compared with the end of the run. The latest scheduled run of a DAG stays then: its schedule goes on
+	// from it.
 	EndedBefore time.Time
 	// Limit bounds how many runs are deleted in this call; 0 means 1,000.
 	Limit int

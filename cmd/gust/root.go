@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/admincmd"
 	"gust/cmd/gust/lookcmd"
 	"gust/cmd/gust/runcmd"
 	"gust/connections"
@@ -110,12 +111,14 @@ func newRoot(std streams) *cobra.Command {
 	c := &cli{streams: std, environ: os.Environ()}
 	runs := runcmd.Commands{Host: c.lend()}
 	look := lookcmd.Commands{Host: c.lend()}
+	admin := admincmd.Commands{Host: c.lend()}
 	root := group("gust", "Run pipelines of batch jobs and Step Functions executions", "",
 		c.standaloneCommand(), c.schedulerCommand(),
 		c.dagsCommand(), runs.Runs(), c.tasksCommand(), runs.Backfill(), look.Assets(), look.Triggers(), c.operatorsCommand(),
 		c.connectionsCommand(), c.variablesCommand(), c.poolsCommand(), c.configCommand(), c.rotateCommand("settings"),
 		c.dbCommand(), c.infoCommand(), c.versionCommand(), c.completionCommand(),
 	)
+	root.AddCommand(admin.System()...)
 	root.Long = rootLong
 	root.Example = "  gust standalone\n  gust dags test examples/order_pipeline.yaml"
 	root.Version = version.Version

@@ -31,6 +31,7 @@ type Config struct {
 	Python        Python        `section:"python" doc:"How Python functions are called."`
 	Sensors       Sensors       `section:"sensors" doc:"What sensors inherit."`
 	Triggerer     Triggerer     `section:"triggerer" doc:"How waits are checked."`
+	API           API           `section:"api" doc:"Where the daemon answers about its health and its metrics, over HTTP."`
 	Logging       Logging       `section:"logging" doc:"What is written where."`
 	Secrets       Secrets       `section:"secrets" doc:"Connections from files."`
 	StepFunctions StepFunctions `section:"stepfunctions" doc:"The embedded Step Functions service of gust standalone."`
@@ -54,6 +55,7 @@ type Core struct {
 	KilledTaskCleanupTime       time.Duration `key:"killed_task_cleanup_time" default:"60" min:"0" doc:"The time between SIGTERM and SIGKILL for the processes of a task that is ended."`
 	MaxMapLength                int           `key:"max_map_length" default:"1024" min:"1" doc:"The most instances that a mapped task may have."`
 	XComMaxBytes                int           `key:"xcom_max_bytes" default:"1048576" min:"1" doc:"The largest value a task may push, in bytes of JSON."`
+	RunRetention                time.Duration `key:"run_retention" default:"null" min:"0" doc:"Finished runs that ended longer ago are deleted by the daemon; null keeps all."`
 	FernetKey                   string        `key:"fernet_key" default:"" secret:"true" env:"GUST_FERNET_KEY" doc:"Keys for stored connections, comma separated, the first encrypts; empty: fernet.key in the home folder."`
 }
 
@@ -102,6 +104,13 @@ type Sensors struct {
 // Triggerer is section triggerer.
 type Triggerer struct {
 	Checks int `key:"checks" default:"16" min:"1" doc:"How many groups of waits are checked at once; waits themselves are not limited."`
+}
+
+// API is section api.
+type API struct {
+	Enabled bool   `key:"enabled" default:"true" doc:"Whether the daemon serves /api/v2/monitor/health, /livez, /readyz and /metrics, if the port is free."`
+	Host    string `key:"host" default:"127.0.0.1" kind:"host" doc:"The address it listens on; anybody who reaches it can read the metrics."`
+	Port    int    `key:"port" default:"8080" min:"0" max:"65535" doc:"The port it listens on; 0 is any free one, which the log names."`
 }
 
 // Logging is section logging.

@@ -195,6 +195,11 @@ func noteSet(what string, changed int64, err error) error {
 	return nil
 }
 
+// notLastScheduledSQL keeps the latest scheduled run of each DAG, old as it may be: the schedule goes on from it. Without
+// it a DAG that catches up would run everything again.
+const notLastScheduledSQL = `(run_type <> 'scheduled' OR run_after < (SELECT max(run_after) FROM dag_run AS later
+	WHERE later.dag_id = dag_run.dag_id AND later.run_type = 'scheduled'))`
+
 // runsToDelete is the condition on dag_run for what RunsDelete deletes.
 func runsToDelete(p *store.RunsDeleteParams) (where string, args []any, err error) {
 	conditions := []string{"(state = 'success' OR state = 'failed')"}
@@ -206,7 +211,7 @@ func runsToDelete(p *store.RunsDeleteParams) (where string, args []any, err erro
 	}
 	if !p.EndedBefore.IsZero() {
 		args = append(args, p.EndedBefore.UnixMicro())
-		conditions = append(conditions, fmt.Sprintf("end_date < ?%d", len(args)))
+		conditions = append(conditions, fmt.Sprintf("end_date < ?%d", len(args)), notLastScheduledSQL)
 	}
 	if len(args) == 0 {
 		return "", nil, fmt.Errorf("%w: nothing says which runs to delete", store.ErrInvalid)
