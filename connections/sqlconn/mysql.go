@@ -1,10 +1,8 @@
 package sqlconn
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
@@ -171,43 +169,4 @@ func sslFiles(value any) (map[string]string, error) {
 		files[key] = plainText(path)
 	}
 	return files, nil
-}
-
-// mysqlGuard lets a statement be cancelled: the driver alone would only hang up, and the server go on. The returned
-// context outlives ctx until the server has been asked to kill the query; done must be called after the statement.
-func mysqlGuard(ctx context.Context, c *client, conn *sql.Conn) (guarded context.Context, done func(), err error) {
-	var id int64
-	if err := conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&id); err != nil {
-		return nil, nil, err
-	}
-	guarded, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	over := make(chan struct{})
-	killed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(killed)
-		killQuery(guarded, c, id)
-		timer := time.NewTimer(killGrace)
-		defer timer.Stop()
-		select {
-		case <-over:
-		case <-timer.C:
-			cancel()
-		}
-	})
-	return guarded, func() {
-		close(over)
-		if !stop() {
-			<-killed
-		}
-		cancel()
-	}, nil
-}
-
-// killQuery ends the query of a connection from another one. A failure is not told: the connection is hung up next.
-func killQuery(ctx context.Context, c *client, id int64) {
-	ctx, cancel := context.WithTimeout(ctx, killGrace)
-	defer cancel()
-	db := sql.OpenDB(c.connector)
-	_, _ = db.ExecContext(ctx, fmt.Sprintf("KILL QUERY %d", id))
-	_ = db.Close()
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -74,9 +73,6 @@ func postgresConnector(conn *connections.Connection, t Target) (driver.Connector
 	}
 	return stdlib.GetConnector(*cfg), nil
 }
-
-// killGrace is how long a statement may take to end after the server was asked to cancel it.
-const killGrace = 10 * time.Second
 
 // keywords writes libpq's connection string.
 func keywords(words map[string]string) string {

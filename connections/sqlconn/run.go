@@ -94,14 +94,11 @@ func (s *session) run(ctx context.Context) (results []Result, err error) {
 		}
 		_ = s.conn.Close() // returns or drops it
 	}()
-	guarded := ctx
-	if s.dialect == MySQL {
-		var done func()
-		if guarded, done, err = mysqlGuard(ctx, s.client, s.conn); err != nil {
-			return nil, s.failed("", err)
-		}
-		defer done()
+	guarded, done, err := s.guard(ctx)
+	if err != nil {
+		return nil, s.failed("", err)
 	}
+	defer done()
 	transaction := !s.req.Autocommit && len(s.req.Statements) > 1 && !controlsTransaction(s.dialect, s.req.Statements)
 	if transaction {
 		if err := s.command(guarded, "BEGIN"); err != nil {

@@ -3,7 +3,7 @@
 //
 // Parameters are always bound by the driver, never written into the text: Bind translates the placeholders of Airflow's
 // Python drivers (%s, %(name)s, ?, :name) to those of the database. A statement whose context ends is cancelled in the
-// server, not only forgotten; in SQLite, which runs in this process, between two rows and until the first one.
+// server, not only forgotten.
 package sqlconn
 
 import (

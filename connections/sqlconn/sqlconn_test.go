@@ -97,13 +97,19 @@ var errBored = errors.New("nobody waits for it any more")
 func (b *bench) cancelled(t *testing.T, slow, running string) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
-	ended := make(chan error, 1)
+	ended, begun := make(chan error, 1), make(chan struct{}, 2)
 	go func() {
-		_, err := b.run(ctx, sqlconn.Request{Statements: []string{"INSERT INTO people VALUES (9, 'z')", slow}, Fetch: sqlconn.FetchAll})
+		_, err := b.run(ctx, sqlconn.Request{
+			Statements: []string{"INSERT INTO people VALUES (9, 'z')", slow}, Fetch: sqlconn.FetchAll, Log: func(string) { begun <- struct{}{} },
+		})
 		ended <- err
 	}()
+	<-begun
+	<-begun
 	if running != "" {
 		b.eventually(t, running, "[[1]]")
+	} else {
+		<-time.After(50 * time.Millisecond) // it has no way to tell that it runs
 	}
 	began := time.Now()
 	cancel(errBored)
@@ -202,6 +208,8 @@ func TestSQLite(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, sqlconntest.SQLite(t))
 	b.common(t, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT count(*) FROM c", "")
+	// One that has given a row and searches for the next one.
+	b.cancelled(t, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT x FROM c WHERE x < 2", "")
 	b.want(t, "null", nil, "CREATE TABLE kinds (i int, f real, t text, b blob, da date, dt datetime, n)")
 	b.want(t, "null", []any{1, 2.5, "x"}, "INSERT INTO kinds VALUES (?, ?, ?, x'00ff', '2024-02-03', '2024-02-03 04:05:06.789', NULL)")
 	b.want(t, `[[1,2.5,"x","AP8=","2024-02-03","2024-02-03T04:05:06.789000",null]]`, nil, "SELECT * FROM kinds")

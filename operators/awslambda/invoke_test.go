@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -111,6 +112,13 @@ func (b *bench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(a.payload))
 }
 
+// seen are the calls so far.
+func (b *bench) seen() []call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.calls)
+}
+
 func (b *bench) run(t *testing.T, params map[string]any) (string, error) {
 	t.Helper()
 	all := map[string]any{"function_name": "greet"}
@@ -164,7 +172,7 @@ func TestInvoke(t *testing.T) {
 				t.Errorf("%s, %v; want %s", got, err, c.want)
 			}
 			c.call.Path = "/2015-03-31/functions/greet/invocations"
-			if diff := cmp.Diff([]call{c.call}, b.calls); diff != "" {
+			if diff := cmp.Diff([]call{c.call}, b.seen()); diff != "" {
 				t.Errorf("calls (-want +got):\n%s", diff)
 			}
 		})
@@ -177,7 +185,7 @@ func TestLogTail(t *testing.T) {
 	if _, err := b.run(t, map[string]any{"log_type": "Tail", "keep_empty_log_lines": false}); err != nil {
 		t.Fatal(err)
 	}
-	if b.calls[0].Log != "Tail" || !b.task.Logged("msg=START\nlevel=INFO msg=hello\n") {
+	if b.seen()[0].Log != "Tail" || !b.task.Logged("msg=START\nlevel=INFO msg=hello\n") {
 		t.Error(b.task.LogText())
 	}
 	if _, err := b.run(t, map[string]any{"log_type": "Tail"}); err != nil {
@@ -220,8 +228,8 @@ func TestFailures(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) || operators.NoRetry(err) != c.final {
 				t.Errorf("%v; want %s, final %v", err, c.want, c.final)
 			}
-			if len(b.calls) != c.calls {
-				t.Errorf("%d calls; want %d", len(b.calls), c.calls)
+			if n := len(b.seen()); n != c.calls {
+				t.Errorf("%d calls; want %d", n, c.calls)
 			}
 		})
 	}
@@ -232,8 +240,8 @@ func TestRefusedCallsAreRepeated(t *testing.T) {
 	t.Parallel()
 	b := setUp(t, answer{status: 429, fault: "TooManyRequestsException"}, answer{status: 409, fault: "ResourceConflictException"},
 		answer{status: 200, payload: "1"})
-	if got, err := b.run(t, nil); err != nil || got != "1" || len(b.calls) != 3 {
-		t.Errorf("%s, %v after %d calls", got, err, len(b.calls))
+	if got, err := b.run(t, nil); err != nil || got != "1" || len(b.seen()) != 3 {
+		t.Errorf("%s, %v after %d calls", got, err, len(b.seen()))
 	}
 	if !b.task.Logged("Lambda has refused the call for now") {
 		t.Error(b.task.LogText())
