@@ -203,4 +203,3 @@ func (l *linter) text(path string, p dagfile.Problem) string {
 	}
 	return strings.Replace(text, ": warning: ", ": ", 1)
 }
-

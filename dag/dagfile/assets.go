@@ -318,8 +318,8 @@ func (b *builder) assetAlias(v *value, path string) (dag.AssetRef, bool) {
 func (b *builder) assetRefs(v *value, path string) ([]dag.AssetRef, bool) {
 	var names map[string]string
 	if v.find("file") != nil || v.find("datasets") != nil {
-		ok := true
 		if file := v.get("file"); !file.isNull() {
+			var ok bool
 			if names, ok = b.assetFile(file, path+".file"); !ok {
 				return nil, false
 			}

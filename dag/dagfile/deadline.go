@@ -81,7 +81,8 @@ func named1(v *value, class string) *value {
 
 // deadlineReference reads what a deadline counts from.
 func (b *builder) deadlineReference(d *dag.Deadline, v *value, path string) bool {
-	name, args, at := "", v, path
+	var name string
+	args, at := v, path
 	switch {
 	case v.kind == kindText:
 		name, args = v.data.(string), nil

@@ -120,7 +120,7 @@ func TestSchemaRejects(t *testing.T) {
 		`a: {tasks: {a: {operator: BashOperator, bash_command: [x]}}}`,
 		`a: {tasks: {a: {operator: BashOperator, bash_command: x, append_env: 1}}}`,
 		`a: {tasks: {a: {operator: FileSensor, filepath: x, mode: sleep}}}`,
-		`a: {tasks: {a: {operator: EmptyOperator, trigger_rule: one_sucess}}}`,
+		`a: {tasks: {a: {operator: EmptyOperator, trigger_rule: one_succes}}}`,
 		`a: {tasks: {a: {operator: EmptyOperator, dependencies: b}}}`,
 		`a: {tasks: {a: {operator: EmptyOperator, on_success_callback: {shell: x}}}}`,
 		`a: {tasks: {a: {operator: EmptyOperator, outlets: s3://a}}}`,

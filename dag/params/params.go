@@ -79,14 +79,12 @@ func plain(err error) error {
 	if !errors.As(invalid.Err, &ve) {
 		return err
 	}
-	for _, leaf := range leaves(ve) {
-		at := strings.Join(leaf.InstanceLocation, ".")
-		if at != "" {
-			at += ": "
-		}
-		return errors.New(at + text(leaf))
+	first := leaves(ve)[0]
+	at := strings.Join(first.InstanceLocation, ".")
+	if at != "" {
+		at += ": "
 	}
-	return err
+	return errors.New(at + text(first))
 }
 
 var english = message.NewPrinter(language.English)
