@@ -10,7 +10,7 @@ import (
 
 // Why a key that Airflow or dag-factory knows changes nothing here.
 const (
-	noPython    = "it names Python code, which Gust does not run"
+	noPython    = "Gust calls Python code in tasks, callbacks and macros only"
 	noUI        = "it concerns Airflow's web pages"
 	noExecutor  = "it concerns Airflow's executors"
 	noSLA       = "Airflow 3 removed SLAs"

@@ -160,7 +160,7 @@ func (b *builder) taskKey(p *operatorParams, e entry, path string) {
 	case e.key == "variables_as_arguments": // see variableArguments
 	case taskPython[e.key] != "":
 		if p.spec != nil { // otherwise the operator is the problem
-			b.fail(e.pos, path, Problem{Message: "Python code cannot run in Gust", Hint: taskPython[e.key]})
+			b.fail(e.pos, path, Problem{Message: p.spec.Name + " calls no Python code", Hint: taskPython[e.key]})
 		}
 	case p.argument(e, path, true):
 	case p.spec != nil:
