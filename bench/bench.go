@@ -26,6 +26,8 @@ var measurements = []measurement{
 	{"mapped", "dynamic mapping; peer: plain tasks in the same engine", (*bench).mapped},
 	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
 	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
+	{"python", "Python functions that do nothing through the whole engine; base: an interpreter started for each",
+		(*bench).python},
 	{"peer", "bash -c true by the daemon and by Dagu", (*bench).peer},
 	{"footprint", "the program and its idle daemon", (*bench).footprint},
 }
@@ -48,13 +50,15 @@ type profile struct {
 	chain int
 	// processes is how many bash processes are started, each time.
 	processes int
+	// callables is how many Python functions are called, each time.
+	callables int
 	// idle is how long the idle daemon is watched.
 	idle time.Duration
 }
 
 var profiles = map[string]profile{
-	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, idle: 4 * time.Second},
-	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, idle: 30 * time.Second},
+	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, callables: 400, idle: 4 * time.Second},
+	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, callables: 1000, idle: 30 * time.Second},
 }
 
 // bench is what the measurements share.

@@ -10,7 +10,9 @@ import (
 	"gust/connections"
 	"gust/dag"
 	"gust/internal/childprocess"
+	"gust/internal/pyworker"
 	"gust/operators"
+	"gust/operators/python"
 	"gust/operators/shell"
 	"gust/runner/attempt"
 	"gust/runner/executor/local"
@@ -29,12 +31,20 @@ type engine struct {
 	scheduler *scheduler.Scheduler
 	store     *recorder
 	starter   *childprocess.Starter
+	python    *pyworker.Pool
 	runs      int
 }
 
 // startEngine starts an engine on an empty folder, which runs so many attempts at once. watch, unless nil, is told when
 // no-op tasks begin and end.
-func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwatch) (_ *engine, err error) {
+func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwatch) (*engine, error) {
+	return startEngineWith(ctx, dir, parallelism, watch, 1)
+}
+
+// startEngineWith says how many Python interpreters are kept warm.
+func startEngineWith(
+	ctx context.Context, dir string, parallelism int, watch *stopwatch, warm int,
+) (_ *engine, err error) {
 	rows, err := openStore(ctx, filepath.Join(dir, "gust.db"))
 	if err != nil {
 		return nil, err
@@ -50,6 +60,12 @@ func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwa
 	}
 	registry := operators.NewRegistry()
 	if err := shell.Register(registry, shell.Deps{Home: dir, Starter: e.starter}); err != nil {
+		return nil, err
+	}
+	if e.python, err = pyworker.NewPool(pyworker.Options{Home: dir, Starter: e.starter, Warm: warm}); err != nil {
+		return nil, err
+	}
+	if err := python.Register(registry, python.Deps{Pool: e.python, Home: dir}); err != nil {
 		return nil, err
 	}
 	if err := registerNoOp(registry, watch); err != nil {
@@ -89,6 +105,9 @@ func (e *engine) stop(ctx context.Context) error {
 
 func (e *engine) close() error {
 	var err error
+	if e.python != nil {
+		e.python.Close()
+	}
 	if e.starter != nil {
 		err = e.starter.Close()
 	}

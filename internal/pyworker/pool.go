@@ -46,6 +46,7 @@ type Pool struct {
 	mu     sync.Mutex
 	seats  map[string]*seat
 	closed bool
+	lone   int // counts the interpreters for one call each
 	tasks  sync.WaitGroup
 }
 
@@ -143,6 +144,10 @@ func (p *Pool) take(ctx context.Context, path string) (*seat, error) {
 	if p.closed {
 		p.mu.Unlock()
 		return nil, errors.New("the daemon stops")
+	}
+	if p.opts.Warm == 0 { // one for each call
+		p.lone++
+		key += fmt.Sprintf("\x00%d", p.lone)
 	}
 	s := p.seats[key]
 	if s != nil && s.dead() {
