@@ -99,8 +99,9 @@ func (s *session) run(ctx context.Context) (results []Result, err error) {
 		return nil, s.failed("", err)
 	}
 	defer done()
-	transaction := !s.req.Autocommit && len(s.req.Statements) > 1 && !controlsTransaction(s.dialect, s.req.Statements)
-	if transaction {
+	own := controlsTransaction(s.dialect, s.req.Statements) // begun by a statement, and perhaps left open
+	transaction := !s.req.Autocommit && (len(s.req.Statements) > 1 || own)
+	if transaction && !own {
 		if err := s.command(guarded, "BEGIN"); err != nil {
 			return nil, err
 		}
@@ -117,7 +118,11 @@ func (s *session) run(ctx context.Context) (results []Result, err error) {
 		results = append(results, res)
 	}
 	if transaction {
-		if err := s.command(guarded, "COMMIT"); err != nil {
+		err := s.command(guarded, "COMMIT")
+		if own && err != nil && strings.Contains(err.Error(), "no transaction is active") {
+			err = nil // SQLite alone minds
+		}
+		if err != nil {
 			s.rollback(ctx)
 			return nil, err
 		}

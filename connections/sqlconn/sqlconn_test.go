@@ -78,6 +78,10 @@ func (b *bench) common(t *testing.T, slow string, running string) {
 	b.want(t, `[[3]]`, nil, "SELECT count(*) FROM people") // kept
 	b.want(t, `[[4]]`, nil, "BEGIN", "INSERT INTO people VALUES (4, 'd')", "COMMIT", "SELECT count(*) FROM people")
 
+	b.want(t, `null`, nil, "BEGIN", "INSERT INTO people VALUES (5, 'e')") // left open: committed, as Python's drivers do
+	b.want(t, `null`, nil, "DELETE FROM people WHERE id = 5")
+	b.want(t, `[[4]]`, nil, "SELECT count(*) FROM people")
+
 	results, err := b.run(t.Context(), sqlconn.Request{Statements: []string{"SELECT id FROM people ORDER BY id"}, Fetch: sqlconn.FetchOne})
 	if err != nil || len(results[0].Rows) != 1 || results[0].Columns[0] != "id" {
 		t.Errorf("one row: %v, %v", results, err)

@@ -18,7 +18,7 @@ func Register(r *operators.Registry, pool *sqlconn.Pool) error {
 	if pool == nil {
 		return errors.New("operators/sqlquery: a Pool is needed")
 	}
-	return r.Register(operators.Spec{
+	return errors.Join(registerChecks(r, pool), r.Register(operators.Spec{
 		Name: "SQLExecuteQueryOperator",
 		Aliases: []string{
 			"airflow.providers.common.sql.operators.sql.SQLExecuteQueryOperator",
@@ -33,7 +33,7 @@ func Register(r *operators.Registry, pool *sqlconn.Pool) error {
 			"unless autocommit is set or they begin and end transactions themselves. A task that is killed or runs out of " +
 			"time cancels its statement in the database and rolls back.",
 		New: func() operators.Operator { return &SQL{pool: pool} },
-	})
+	}))
 }
 
 // SQL runs statements (Airflow: SQLExecuteQueryOperator).
