@@ -27,6 +27,8 @@ type builder struct {
 	nodes    []*node
 	byName   map[string]*node
 	declared map[string]any // the JSON Schemas of the DAG's params
+	// objects says that json keeps __type__ objects as they are written: Python makes them.
+	objects bool
 }
 
 func newBuilder(f *fileLoader, e *entry) *builder {

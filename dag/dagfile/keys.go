@@ -64,20 +64,17 @@ var taskStructure = []string{"task_id", "operator", "decorator", "dependencies",
 
 // taskPython are the parameters of Airflow operators that carry Python code, with the nearest thing to do instead.
 var taskPython = map[string]string{
-	"execution_date_fn":      "use execution_delta",
-	"execution_date_fn_name": "use execution_delta",
-	"execution_date_fn_file": "use execution_delta",
-	"response_check":         "check the response in a following task",
-	"response_check_name":    "check the response in a following task",
-	"response_check_file":    "check the response in a following task",
-	"response_check_lambda":  "check the response in a following task",
-	"response_filter":        "pick the value in a template of a following task",
-	"success_check_file":     "check the result in a following task",
-	"success_check_name":     "check the result in a following task",
-	"success_check_lambda":   "check the result in a following task",
-	"failure_check_file":     "check the result in a following task",
-	"failure_check_name":     "check the result in a following task",
-	"failure_check_lambda":   "check the result in a following task",
+	"response_check":        "check the response in a following task",
+	"response_check_name":   "check the response in a following task",
+	"response_check_file":   "check the response in a following task",
+	"response_check_lambda": "check the response in a following task",
+	"response_filter":       "pick the value in a template of a following task",
+	"success_check_file":    "check the result in a following task",
+	"success_check_name":    "check the result in a following task",
+	"success_check_lambda":  "check the result in a following task",
+	"failure_check_file":    "check the result in a following task",
+	"failure_check_name":    "check the result in a following task",
+	"failure_check_lambda":  "check the result in a following task",
 }
 
 // groupKeys are the keys of a task group.

@@ -167,6 +167,9 @@ func (b *builder) dict(v *value, path, expected string) (*value, bool) {
 // json converts a value to pure JSON: nil, bool, int64, float64, json.Number (integers beyond int64), string, []any or
 // map[string]any. Durations become texts such as "1m30s", dates "2024-11-11", datetimes RFC 3339.
 func (b *builder) json(v *value, path string) (any, bool) {
+	if b.objects && v.typeName() != "" && className(v.typeName()) != "list" {
+		return b.jsonEntries(v, path)
+	}
 	v = b.plain(v, path)
 	switch v.kind {
 	case kindNull:
@@ -227,6 +230,10 @@ func (b *builder) jsonDict(v *value, path string) (any, bool) {
 		})
 		return nil, false
 	}
+	return b.jsonEntries(v, path)
+}
+
+func (b *builder) jsonEntries(v *value, path string) (any, bool) {
 	out, good := make(map[string]any, len(v.keys)), true
 	for _, e := range v.keys {
 		x, ok := b.json(e.val, path+"."+e.key)

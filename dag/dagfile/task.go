@@ -281,7 +281,9 @@ func (p *operatorParams) decode() {
 	raw, good := make(map[string]any, len(p.vals)+1), true
 	for _, key := range p.order {
 		a := p.vals[key]
+		b.objects = key == "op_args" || key == "op_kwargs"
 		x, ok := b.json(a.val, a.path)
+		b.objects = false
 		good = good && ok
 		if key == "execution_delta" {
 			x = relativeDuration(x)

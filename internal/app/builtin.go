@@ -66,9 +66,10 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 	ops, waits := operators.NewRegistry(), triggers.NewRegistry()
 	clients := trigstepfunctions.FromPool(p.aws)
 	defaults := sensors.Defaults{Timeout: p.sensorTimeout, Deferrable: p.defaultDeferrable}
+	callables := python.Deps{Pool: p.python, Home: p.home, Path: []string{p.dagsFolder}, Sensors: defaults}
 	err := errors.Join(
 		shell.Register(ops, shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter, Mask: p.mask}),
-		python.Register(ops, python.Deps{Pool: p.python, Home: p.home, Path: []string{p.dagsFolder}, Sensors: defaults}),
+		python.Register(ops, callables),
 		core.Register(ops, core.Deps{Runs: p.runs, DefaultDeferrable: p.defaultDeferrable}),
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
@@ -80,7 +81,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults}),
 		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults}),
 		sensfiles.Register(ops, defaults),
-		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults}),
+		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults, DateOf: python.DateOf(callables)}),
 		senstimed.Register(ops, defaults),
 		trigexternal.Register(waits, p.runs),
 		trigtimed.Register(waits),

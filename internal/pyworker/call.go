@@ -94,7 +94,7 @@ func (c *call) task() ([]byte, error) {
 	}
 	line, err := encodeLine(&task{
 		Version: protocolVersion, Callable: r.Callable, Args: r.Args, Kwargs: r.Kwargs, TemplatesDict: r.TemplatesDict,
-		Context: r.Context, CallWithContext: r.CallWithContext, Strict: r.Strict, WantValue: r.WantValue,
+		Context: r.Context, CallWithContext: r.CallWithContext, DateFirst: r.DateFirst, Strict: r.Strict, WantValue: r.WantValue,
 		WantTruth: r.WantTruth, Path: r.Path, Env: env, LogLevel: r.LogLevel,
 	})
 	switch {

@@ -27,6 +27,7 @@ type task struct {
 	TemplatesDict   any               `json:"templates_dict,omitempty"`
 	Context         *Context          `json:"context,omitempty"`
 	CallWithContext bool              `json:"call_with_context,omitempty"`
+	DateFirst       bool              `json:"date_first,omitempty"`
 	Strict          bool              `json:"strict,omitempty"`
 	WantValue       bool              `json:"want_value,omitempty"`
 	WantTruth       bool              `json:"want_truth,omitempty"`

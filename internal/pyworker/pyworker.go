@@ -48,7 +48,8 @@ type Request struct {
 	// Interpreter is the program to call with, a name on PATH or a path; "" means the pool's.
 	Interpreter string
 	Callable    Callable
-	// Args and Kwargs are JSON values.
+	// Args and Kwargs are JSON values. An object with a __type__ in them becomes what the class of that import path makes of
+	// its __args__ and other keys.
 	Args   []any
 	Kwargs map[string]any
 	// TemplatesDict is in the context under that name.
@@ -58,6 +59,8 @@ type Request struct {
 	Context *Context
 	// CallWithContext passes the whole context as the first argument instead, as Airflow calls callbacks.
 	CallWithContext bool
+	// DateFirst passes the logical date as the first argument, as Airflow calls execution_date_fn.
+	DateFirst bool
 	// Strict refuses Kwargs that the function does not take (decorator tasks); otherwise they are left out with a warning,
 	// as Airflow does.
 	Strict bool

@@ -31,6 +31,7 @@ type bench struct {
 	reg  *operators.Registry
 	file string
 	task *operatorstest.Task
+	deps Deps
 }
 
 func setUp(tb testing.TB, source string) *bench {
@@ -59,6 +60,7 @@ func setUp(tb testing.TB, source string) *bench {
 			}
 		})
 	}
+	b.deps = deps
 	if err := Register(b.reg, deps); err != nil {
 		tb.Fatal(err)
 	}

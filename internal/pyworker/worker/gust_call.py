@@ -204,8 +204,8 @@ class Call:
 
     def arguments(self, function):
         """Chooses the keyword arguments as Airflow does: of the context those that the signature names."""
-        given = dict(self.spec.get("kwargs") or {})
-        args = list(self.spec.get("args") or [])
+        given = _objects(self.spec.get("kwargs") or {})
+        args = _objects(self.spec.get("args") or [])
         if self.context is not None:
             self.context["templates_dict"] = self.spec.get("templates_dict")
         if self.spec.get("call_with_context"):
@@ -217,6 +217,10 @@ class Call:
         if self.context is not None and (wildcard or not gust_context.LAZY.isdisjoint(parameters)):
             gust_context.complete(self.context)
         offered = dict(self.context or {})
+        if self.spec.get("date_first") and self.context is not None:
+            args.insert(0, self.context["logical_date"])
+            offered.pop("logical_date", None)
+            offered.pop("execution_date", None)
         offered.update(given)
         for name in itertools.islice(parameters, len(args)):
             if name in offered:
@@ -326,6 +330,23 @@ def _from_file(path):
     return module
 
 
+def _objects(value):
+    """Makes the objects that a pipeline file writes as {__type__: class, __args__: [...], name: value}."""
+    if isinstance(value, list):
+        return [_objects(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    path = value.get("__type__")
+    made = {name: _objects(item) for name, item in value.items() if name not in ("__type__", "__args__") or path is None}
+    if not isinstance(path, str):
+        return made
+    module, name = _from_path(path)
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found(*_objects(value.get("__args__") or []), **made)
+
+
 def _from_path(path):
     """Imports the longest part of a dotted path that is a module; returns it and the rest."""
     parts = path.split(".")
@@ -339,7 +360,7 @@ def _from_path(path):
                 raise
             missing = e
     raise gust_airflow.AirflowFailException(
-        "python_callable %s: no module %r in %s; put the file beside the pipeline file, or install the package for %s"
+        "%s: no module %r in %s; put the file beside the pipeline file, or install the package for %s"
         % (path, missing.name, ", ".join(sys.path[-2:]), sys.executable)
     )
 
