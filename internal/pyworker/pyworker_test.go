@@ -22,7 +22,13 @@ import (
 	"gust/internal/childprocess"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if home := os.Getenv(daemonVar); home != "" {
+		playDaemon(home)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // needPython skips a test where there is no Python.
 func needPython(tb testing.TB) {
