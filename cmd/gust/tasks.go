@@ -207,15 +207,15 @@ func (c *cli) tasksStates() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		t := &table{columns: []string{"dag_id", "logical_date", "task_id", "map_index", "state", "try_number", "start_date", "end_date", "error"}}
-		labelled := slices.ContainsFunc(list, func(ti dag.TaskInstance) bool { return ti.RenderedMapIndex != "" })
-		if labelled {
-			t.columns = append(t.columns, "rendered_map_index")
+		t := &table{columns: []string{"dag_id", "logical_date", "task_id", "state", "try_number", "start_date", "end_date", "error"}}
+		mapped := slices.ContainsFunc(list, func(ti dag.TaskInstance) bool { return ti.MapIndex >= 0 })
+		if mapped { // as Airflow has it: only where it says something
+			t.columns = append(t.columns, "map_index", "rendered_map_index")
 		}
 		for _, ti := range list {
-			row := []any{ti.DagID, run.LogicalDate, ti.TaskID, ti.MapIndex, ti.State, ti.TryNumber, ti.StartDate, ti.EndDate, firstLine(ti.Error)}
-			if labelled {
-				row = append(row, ti.RenderedMapIndex)
+			row := []any{ti.DagID, run.LogicalDate, ti.TaskID, ti.State, ti.TryNumber, ti.StartDate, ti.EndDate, firstLine(ti.Error)}
+			if mapped {
+				row = append(row, ti.MapIndex, ti.RenderedMapIndex)
 			}
 			t.rows = append(t.rows, row)
 		}

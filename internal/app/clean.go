@@ -72,13 +72,11 @@ func (d *Daemon) startRetention(ctx context.Context) {
 		defer tick.Stop()
 		for {
 			n, err := d.Clean(ctx, CleanRequest{EndedBefore: d.Now().Add(-keep)}, nil)
-			switch {
-			case ctx.Err() != nil:
-				return
-			case err != nil:
-				d.Log.Error("old runs could not be deleted", "error", err)
-			case n > 0:
+			if n > 0 {
 				d.Log.Info("deleted runs that are older than core.run_retention", "runs", n, "retention", keep)
+			}
+			if err != nil && ctx.Err() == nil {
+				d.Log.Error("old runs could not be deleted", "error", err)
 			}
 			select {
 			case <-ctx.Done():

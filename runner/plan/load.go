@@ -126,10 +126,7 @@ func (s *State) resume(r *run) {
 				s.again(t, true)
 			}
 		case dag.StateRestarting:
-			if !s.isHeld(t) {
-				t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
-				s.retryLater(t, s.now, 0)
-			}
+			s.restart(t)
 		case dag.StateUpForRetry, dag.StateUpForReschedule:
 			s.sleep(t)
 		case dag.StateDeferred:
@@ -142,6 +139,22 @@ func (s *State) resume(r *run) {
 			}
 		}
 	}
+}
+
+// restart ends the attempt of a task that was cleared while it ran; the next try begins when it reports its end, or at
+// once when there is no attempt any more.
+func (s *State) restart(t *task) {
+	a := t.row.Attempt()
+	if s.out.has(a) {
+		s.d.Effects = append(s.d.Effects, Kill{a, "the task was cleared"})
+		return
+	}
+	if s.parked.has(a) {
+		s.parked.remove(a)
+		s.d.Effects = append(s.d.Effects, Drop{a, "the task was cleared"})
+	}
+	t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
+	s.retryLater(t, s.now, 0)
 }
 
 // again makes a task ready for the try that its row names. The row changes when it begins, or has waited a while.

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"testing"
 
 	"gust/dag"
@@ -148,9 +149,30 @@ func testRunsDelete(t *testing.T, s store.Store) {
 	wantError(t, err, store.ErrNotFound, "x")
 	_, err = s.RunGet(t.Context(), keys[1])
 	noError(t, err)
+	testLatestScheduledStays(t, s)
 	wantError(t, s.DagDelete(t.Context(), "orders"), store.ErrConflict, "orders")
 	_, err = s.RunGet(t.Context(), keys[2])
 	noError(t, err)
+}
+
+// testLatestScheduledStays: a schedule goes on from its latest run, however old that is.
+func testLatestScheduledStays(t *testing.T, s store.Store) {
+	t.Helper()
+	for n := range 2 {
+		begun := NewRun("nightly", n)
+		begun.Type, begun.RunID = dag.RunScheduled, fmt.Sprintf("scheduled__%d", n)
+		run := CreateRun(t, s, Started(begun, "v1"))
+		ended := run
+		ended.State, ended.EndDate = dag.RunSuccess, Time(10)
+		Commit(t, s, &store.Changes{Runs: []store.RunChange{{From: run.State, Run: ended}}})
+	}
+	n, err := s.RunsDelete(t.Context(), &store.RunsDeleteParams{DagIDs: []string{"nightly"}, EndedBefore: Time(50)})
+	noError(t, err)
+	left, err := s.RunList(t.Context(), &store.RunListParams{DagID: "nightly"})
+	noError(t, err)
+	if n != 1 || len(left) != 1 || left[0].RunID != "scheduled__1" {
+		t.Errorf("%d runs were deleted, left are %+v", n, left)
+	}
 }
 
 func testBackfills(t *testing.T, s store.Store) {
