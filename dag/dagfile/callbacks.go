@@ -28,6 +28,13 @@ var notifiers = map[string]string{
 	"HttpNotifier": "HttpOperator", "send_http_notification": "HttpOperator",
 }
 
+// notifierIdle are arguments of those notifiers that change how Airflow reaches the other side.
+var notifierIdle = map[string]bool{
+	"base_url": true, "proxy": true, "timeout": true, "retry_handlers": true, "unfurl_links": true, "unfurl_media": true,
+	"initial_comment": true, "thread_ts": true, "context": true, "auth_type": true, "icon_url": true, "icon_emoji": true,
+	"attachments": true,
+}
+
 const callbackWords = "the import path of a function, {callback: path, ...}, {bash: command}, {http: url}, {slack_webhook: text}, " +
 	"or a list of them"
 
@@ -259,14 +266,22 @@ func (r *callbackReader) python(event dag.CallbackEvent, v *value, path, name st
 // notifier makes the callback of one of Airflow's notifiers that Gust has. The one that uses Slack's API here posts to
 // the webhook of its connection.
 func (r *callbackReader) notifier(event dag.CallbackEvent, v *value, path, operator string, kwargs *value) (dag.Callback, bool) {
-	keys := slices.Clone(kwargs.keys)
-	for i, e := range keys {
+	var keys []entry
+	spec, _ := r.b.opts.Operators.Lookup(operator)
+	for _, e := range kwargs.keys {
 		if operator == "SlackWebhookOperator" && e.key == "slack_conn_id" {
-			keys[i].key = "slack_webhook_conn_id"
 			r.b.warn(e.pos, path+".slack_conn_id", Problem{
 				Message: "the message goes to an incoming webhook, not to Slack's API", Hint: "give the connection the webhook's URL as its password",
 			})
+			e.key = "slack_webhook_conn_id"
 		}
+		if _, known := notifierIdle[e.key]; known && spec != nil {
+			if _, declared := spec.Schema().Field(e.key); !declared {
+				r.b.warn(e.pos, path+"."+e.key, Problem{Message: "has no effect: " + ignoredHere})
+				continue
+			}
+		}
+		keys = append(keys, e)
 	}
 	return r.run(event, operator, newDict(v.pos, keys), path)
 }
