@@ -80,7 +80,7 @@ func TestModel(t *testing.T) {
 	}
 	task := m.State("Task")
 	want := asl.Resource{ARN: "arn:aws:states:::aws-sdk:sfn:startExecution.waitForTaskToken", Kind: asl.Service,
-		Service: "aws-sdk:sfn", API: "startExecution", Pattern: asl.WaitForTaskToken}
+		Service: "aws-sdk:sfn", API: "startExecution", SDK: true, Pattern: asl.WaitForTaskToken}
 	if d := cmp.Diff(want, task.Task.Resource); d != "" {
 		t.Error(d)
 	}

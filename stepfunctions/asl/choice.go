@@ -217,7 +217,9 @@ func (s *State) paths(visit func(*jsonpath.Path)) {
 	}
 	if m := s.Map; m != nil {
 		path(m.ItemsPath)
-		path(m.MaxConcurrencyPath)
+		if m.MaxConcurrency != nil {
+			path(m.MaxConcurrency.Path)
+		}
 	}
 }
 

@@ -177,6 +177,8 @@ type Resource struct {
 	// Service and API are the parts of a service integration: "lambda" and "invoke", or "aws-sdk:sfn" and
 	// "startExecution".
 	Service, API string
+	// SDK tells an integration with any AWS API ("aws-sdk:...") from an optimized one.
+	SDK bool
 	// Pattern is the suffix of a service integration.
 	Pattern Pattern
 }
@@ -224,4 +226,5 @@ func (p *parser) serviceResource(r *Resource, service, api, location string) {
 		p.unknownResource(r.ARN, location)
 	}
 	r.Service, r.API = service, api
+	r.SDK = strings.HasPrefix(service, "aws-sdk:")
 }

@@ -2,7 +2,6 @@ package asl
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -272,9 +271,7 @@ func (p *parser) mapState(s *State, o *object) {
 	if o.has("ItemsPath") {
 		m.ItemsPath = p.path(o.str("ItemsPath"), o.field("ItemsPath"))
 	}
-	o.exclusive("MaxConcurrency", "MaxConcurrencyPath")
-	m.MaxConcurrency, _ = o.integer("MaxConcurrency", 0, math.MaxInt32)
-	m.MaxConcurrencyPath = o.ref("MaxConcurrencyPath")
+	m.MaxConcurrency = o.seconds("MaxConcurrency", 0)
 	for _, field := range distributedFields {
 		if o.has(field) {
 			o.used[field] = true

@@ -14,9 +14,17 @@ import (
 // function yields.
 type Template struct{ root *templateNode }
 
-// templateNode is a constant, or an array or object with something dynamic inside.
+// Evaluator is what [Template.Eval] needs beyond paths and functions when the template belongs to a JSONata state: its
+// [intrinsic.Env] must also be an Evaluator.
+type Evaluator interface {
+	// Evaluate yields the value of an expression. Undefined is an error.
+	Evaluate(e *Expression) (jsonvalue.Value, error)
+}
+
+// templateNode is a constant, an expression, or an array or object with something dynamic inside.
 type templateNode struct {
-	constant jsonvalue.Value
+	constant   jsonvalue.Value
+	expression *Expression
 	items    []*templateNode
 	// keys names the items of an object; nil for an array.
 	keys []string
@@ -47,7 +55,7 @@ func (e *FieldError) Error() string { return fmt.Sprintf("field %s: %v", e.Field
 // Unwrap returns the reason.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Eval builds the value. Its error is a [*FieldError].
+// Eval builds the value. Its error is a [*FieldError], or that of [Evaluator.Evaluate] in a JSONata state.
 //
 // The order of an object's fields is AWS's: constant fields first, as written, then the dynamic ones in the order in
 // which a Java hash map yields their names.
@@ -56,6 +64,13 @@ func (t *Template) Eval(env intrinsic.Env) (jsonvalue.Value, error) { return t.r
 func (n *templateNode) eval(env intrinsic.Env) (jsonvalue.Value, error) {
 	if !n.compute {
 		return n.constant, nil
+	}
+	if n.expression != nil {
+		evaluator, ok := env.(Evaluator)
+		if !ok {
+			return jsonvalue.Value{}, fmt.Errorf("the environment %T of a JSONata template cannot evaluate expressions", env)
+		}
+		return evaluator.Evaluate(n.expression)
 	}
 	if n.keys == nil && n.dynamic == nil {
 		items := make([]jsonvalue.Value, len(n.items))

@@ -66,8 +66,12 @@ func (x *Execution) startMap(t *thread, s *asl.State) {
 
 // maxConcurrency returns how many iterations may run at once.
 func (e *env) maxConcurrency() (int, *failure) {
-	n := e.s.Map.MaxConcurrency
-	if path := e.s.Map.MaxConcurrencyPath; path != nil {
+	bound := e.s.Map.MaxConcurrency
+	if bound == nil {
+		return maxInlineConcurrency, nil
+	}
+	n := bound.Value
+	if path := bound.Path; path != nil {
 		v, err := e.Resolve(path)
 		if err != nil {
 			return 0, e.runtime("The MaxConcurrencyPath parameter does not reference an input value: %s", path)
