@@ -33,75 +33,6 @@ const (
 	Aborted   Status = "ABORTED"
 )
 
-// Info holds what never changes about an execution.
-type Info struct {
-	// ExecutionARN, ExecutionName, MachineARN and MachineName identify it.
-	ExecutionARN, ExecutionName, MachineARN, MachineName string
-	// RoleARN is the role of the state machine.
-	RoleARN string
-	// Region is the region in the ARNs.
-	Region string
-	// Input is the JSON text it was started with.
-	Input string
-	// StartTime is when it was started.
-	StartTime time.Time
-	// WaitScale multiplies the length of Wait states and retry delays; 0 and 1 leave them as they are.
-	WaitScale float64
-}
-
-// Task is work that a handler must do.
-type Task struct {
-	// ID names the task in its execution; the answer carries it.
-	ID int64
-	// State is the name of the Task state.
-	State string
-	// Resource is what does the work.
-	Resource asl.Resource
-	// Input is the JSON text the worker gets.
-	Input string
-}
-
-// Step is what follows from one event.
-type Step struct {
-	// Events are the new history events, in order.
-	Events []history.Event
-	// Tasks are to be given to their handlers.
-	Tasks []Task
-	// Cancelled are the IDs of tasks whose answers no longer matter.
-	Cancelled []int64
-}
-
-// Event is something that happened outside of the execution.
-type Event interface{ apply(x *Execution) }
-
-// Tick lets the execution act on what has become due: the end of waits, retries and timeouts.
-type Tick struct{}
-
-// TaskSucceeded is a worker's result.
-type TaskSucceeded struct {
-	// ID is the task's.
-	ID int64
-	// Output is the JSON text of the result.
-	Output string
-}
-
-// TaskFailed is a worker's failure.
-type TaskFailed struct {
-	// ID is the task's.
-	ID int64
-	// Error and Cause describe the failure.
-	Error, Cause string
-}
-
-// Abort stops the execution.
-type Abort struct {
-	// Error and Cause are recorded when given.
-	Error, Cause *string
-}
-
-// Redrive lets an execution that did not succeed go on from where it stopped.
-type Redrive struct{}
-
 // Execution is the state of one execution. It is not safe for concurrent use.
 type Execution struct {
 	machine *asl.Machine
@@ -225,8 +156,7 @@ func (x *Execution) PendingTasks() []Task {
 	var tasks []Task
 	for _, t := range x.state.Threads {
 		if t.TaskID != 0 && x.state.Status == Running {
-			s := x.machine.State(t.State)
-			tasks = append(tasks, Task{ID: t.TaskID, State: t.State, Resource: s.Task.Resource, Input: t.TaskInput.String()})
+			tasks = append(tasks, x.task(t, x.machine.State(t.State)))
 		}
 	}
 	return tasks

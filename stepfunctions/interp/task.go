@@ -56,7 +56,7 @@ func (x *Execution) schedule(t *thread, s *asl.State) {
 	if heartbeat > 0 {
 		t.HeartbeatAt = x.now.Add(time.Duration(heartbeat) * time.Second)
 	}
-	x.step.Tasks = append(x.step.Tasks, Task{ID: t.TaskID, State: s.Name, Resource: s.Task.Resource, Input: text})
+	x.step.Tasks = append(x.step.Tasks, x.task(t, s))
 }
 
 func (e *env) taskSeconds(field string, sec *asl.Seconds) (int64, *failure) {
