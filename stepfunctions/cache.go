@@ -12,17 +12,25 @@ import (
 // maxCompiled bounds how many compiled definitions are kept.
 const maxCompiled = 512
 
+// compiled is a revision ready to run.
+type compiled struct {
+	machine *asl.Machine
+	role    string
+	// activities and children tell that it has activity tasks, and tasks that wait for other executions.
+	activities, children bool
+}
+
 // machineCache keeps machines by ARN and compiled definitions by revision.
 type machineCache struct {
 	journal *journal.Journal
 
 	mu       sync.RWMutex
 	byARN    map[string]*journal.Machine
-	compiled map[int64]*asl.Machine
+	compiled map[int64]*compiled
 }
 
 func newMachineCache(j *journal.Journal) *machineCache {
-	return &machineCache{journal: j, byARN: map[string]*journal.Machine{}, compiled: map[int64]*asl.Machine{}}
+	return &machineCache{journal: j, byARN: map[string]*journal.Machine{}, compiled: map[int64]*compiled{}}
 }
 
 // get returns a machine, or journal.ErrNotFound. The result must not be changed.
@@ -55,7 +63,7 @@ func (c *machineCache) forget(arn string) {
 }
 
 // revision returns the compiled definition of a revision.
-func (c *machineCache) revision(ctx context.Context, id int64) (*asl.Machine, error) {
+func (c *machineCache) revision(ctx context.Context, id int64) (*compiled, error) {
 	c.mu.RLock()
 	m := c.compiled[id]
 	c.mu.RUnlock()
@@ -66,9 +74,16 @@ func (c *machineCache) revision(ctx context.Context, id int64) (*asl.Machine, er
 	if err != nil {
 		return nil, fmt.Errorf("load revision %d: %w", id, err)
 	}
-	m, problems := asl.Parse(r.Definition)
-	if m == nil {
+	parsed, problems := asl.Parse(r.Definition)
+	if parsed == nil {
 		return nil, fmt.Errorf("the stored definition of revision %d is no longer valid: %s", id, problems.Errors())
+	}
+	m = &compiled{machine: parsed, role: r.RoleARN}
+	for _, s := range parsed.All() {
+		if s.Task != nil {
+			m.activities = m.activities || s.Task.Resource.Kind == asl.Activity
+			m.children = m.children || startsExecution(&s.Task.Resource)
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -57,7 +57,7 @@ func (s *Service) loadFile(ctx context.Context, name, path string) error {
 		}
 		return errors.Join(problems...)
 	}
-	if _, err := checkDefinition(definition); err != nil {
+	if _, err := checkDefinition(definition, typeStandard); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	r := request{ctx: ctx, region: s.config.Region}
@@ -108,13 +108,4 @@ func (e *engine) finishDeletion(m *journal.Machine, running []int64) {
 		e.log.Error("a state machine could not be deleted", "machine", m.ARN, "error", err)
 	}
 	e.machines.forget(m.ARN)
-}
-
-// spawn runs f in the background unless the engine is closed.
-func (e *engine) spawn(f func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.closed {
-		e.group.Go(f)
-	}
 }

@@ -17,10 +17,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"gust/stepfunctions/events"
 	"gust/stepfunctions/handlers"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
@@ -53,6 +55,15 @@ type Config struct {
 	Logger *slog.Logger
 	// Faults, when set, can make requests fail on purpose.
 	Faults *server.Faults
+	// DataDir is the folder that stands for S3 in distributed maps: <DataDir>/<bucket>/<key>. Empty means none.
+	DataDir string
+	// MockFile is a file of mocked responses in the form of MockConfigFile.json; an execution started with
+	// STATE_MACHINE_ARN#TEST_CASE gets them. Empty means none.
+	MockFile string
+	// Keys are secret access keys by the ids of their keys. When there are any, requests must be signed with one of them.
+	Keys map[string]string
+	// Events, when set, gets the status changes of standard executions after they were stored.
+	Events events.Sink
 	// OnStart is called after each execution that StartExecution really started, before the answer is sent. Repetitions
 	// of a running execution's start do not count.
 	OnStart func(executionARN string)
@@ -83,6 +94,7 @@ func (c *Config) setDefaults() {
 type Service struct {
 	config     Config
 	handlers   *handlers.Set
+	mocks      *handlers.Mocks
 	operations map[string]operation
 	starts     struct{ accepted, repeated, rejected atomic.Int64 }
 
@@ -138,6 +150,13 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("step functions: the wait scale must not be negative, got %v", c.WaitScale)
 	}
 	s := &Service{config: c, handlers: set}
+	if c.MockFile != "" {
+		if s.mocks, err = handlers.LoadMocks(c.MockFile); err != nil {
+			return nil, fmt.Errorf("step functions: %w", err)
+		}
+	}
+	set.UseAPI(s)
+	set.UseMocks(s.mocks)
 	s.operations = s.routes()
 	return s, nil
 }
@@ -164,9 +183,10 @@ func (s *Service) Start(ctx context.Context) error {
 		s.config.Logger.Warn("the local Step Functions service can be reached from other machines",
 			"address", s.listener.Addr().String())
 	}
-	api := server.New(s, s.config.Faults, func(operation string, err error) {
-		s.config.Logger.Error("a Step Functions request failed", "operation", operation, "error", err)
-	})
+	api := server.NewWith(s, server.Options{Faults: s.config.Faults, Keys: s.config.Keys, Clock: s.config.Clock,
+		OnInternal: func(operation string, err error) {
+			s.config.Logger.Error("a Step Functions request failed", "operation", operation, "error", err)
+		}})
 	mux := http.NewServeMux()
 	mux.Handle("/", api)
 	mux.HandleFunc("GET /_gust/stats", s.serveStats)
@@ -207,6 +227,21 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.handlers.CloseIdleConnections()
 	return errors.Join(err, s.journal.Close())
 }
+
+// Express reports whether an ARN names an express state machine, for the limits of the server.
+func (s *Service) Express(stateMachineARN string) bool {
+	arn, _, _ := strings.Cut(stateMachineARN, "#")
+	a, err := machineARN(arn)
+	if err != nil {
+		return false
+	}
+	unqualified, _ := a.qualified()
+	m, err := s.engine.machines.get(context.Background(), unqualified)
+	return err == nil && m.Type == typeExpress
+}
+
+// now returns the time as it is stored and shown, in milliseconds.
+func (s *Service) now() time.Time { return s.config.Clock().UTC().Truncate(time.Millisecond) }
 
 // Stats are the service's counters.
 type Stats struct {

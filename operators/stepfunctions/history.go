@@ -198,12 +198,19 @@ func wire(v reflect.Value) any {
 		fields := map[string]any{}
 		for i := range v.NumField() {
 			f, value := v.Type().Field(i), v.Field(i)
-			absent := (value.Kind() == reflect.Pointer || value.Kind() == reflect.Slice) && value.IsNil()
-			if f.IsExported() && !absent {
+			if f.IsExported() && !absent(value) {
 				fields[strings.ToLower(f.Name[:1])+f.Name[1:]] = wire(value)
 			}
 		}
 		return fields
 	}
 	return v.Interface()
+}
+
+func absent(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return v.IsNil()
+	}
+	return false
 }

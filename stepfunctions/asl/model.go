@@ -129,6 +129,7 @@ type State struct {
 	Map      *MapFields
 
 	position jsonvalue.Position
+	ends     bool
 }
 
 // Line and Column tell where the state's name stands in the definition, from 1.
@@ -138,7 +139,7 @@ func (s *State) Line() int { return s.position.Line }
 func (s *State) Column() int { return s.position.Column }
 
 // Terminal reports whether the state ends its scope.
-func (s *State) Terminal() bool { return s.Next == "" && s.Type != Choice }
+func (s *State) Terminal() bool { return s.ends }
 
 // Selector is an InputPath or OutputPath: a path, or null for "nothing", which yields {}.
 type Selector struct {
@@ -229,6 +230,8 @@ type Rule struct {
 	Assign *Template
 	// Output builds the state's output when the rule of a JSONata state matches; nil means its input.
 	Output *Template
+
+	location string
 }
 
 // Condition is a comparison, an And, Or or Not of others, or a JSONata expression.
@@ -369,4 +372,6 @@ type Catcher struct {
 	Assign *Template
 	// Output builds the state's output in a JSONata state; nil means the error output.
 	Output *Template
+
+	location string
 }

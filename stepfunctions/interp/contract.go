@@ -29,6 +29,8 @@ type Info struct {
 	// TaskToken derives the token of a task from its ID. It must always give the same answer. Nil gives tokens that
 	// nobody else can check.
 	TaskToken func(taskID int64) string
+	// ActivityExists tells whether an activity exists when a task is handed out; nil takes every activity to exist.
+	ActivityExists func(arn string) bool
 	// WaitScale multiplies the length of Wait states and retry delays; 0 and 1 leave them as they are.
 	WaitScale float64
 }
@@ -123,7 +125,7 @@ type TaskFailed struct {
 type MapRunEnded struct {
 	// ID is the map run's.
 	ID int64
-	// Output is the JSON text of the state's result: see [MapRun.Result].
+	// Output is the JSON text of the state's result.
 	Output string
 	// Error and Cause tell why the map run failed; nil when it succeeded.
 	Error, Cause *string

@@ -1,12 +1,17 @@
 package interp
 
 import (
-	"errors"
+	"encoding/binary"
+	"fmt"
+	"strings"
 
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/history"
 	"gust/stepfunctions/jsonvalue"
 )
+
+// The words of AWS for a map run that fails because too many of its items did.
+const toleranceExceeded = "The specified tolerated failure threshold was exceeded"
 
 // MapRun is a distributed Map that the service must run: read the items, start a child execution for each item or
 // batch, and report [MapRunEnded]. Everything in it is evaluated; only ItemSelector is evaluated for each item, by
@@ -26,7 +31,7 @@ type MapRun struct {
 	Express bool
 	// MaxConcurrency bounds the children that run at once; 0 means no bound.
 	MaxConcurrency int64
-	// ToleratedCount and TolerancePercentage are how many items may fail; nil when not set. Both nil tolerates none.
+	// ToleratedCount and ToleratedPercentage are how many items may fail; nil when not set. Both nil tolerates none.
 	ToleratedCount      *int64
 	ToleratedPercentage *float64
 	// Items is the array or object to iterate over; null when Reader says where the items are.
@@ -81,6 +86,11 @@ func (r *MapRun) Exceeded(failed, total int64) bool {
 	return r.ToleratedPercentage != nil && float64(failed)*100 > *r.ToleratedPercentage*float64(total)
 }
 
+// ToleranceExceeded is the failure of a map run of which too many items failed.
+func ToleranceExceeded() *Failure {
+	return &Failure{Name: asl.ErrExceedToleratedThreshold, Cause: toleranceExceeded}
+}
+
 // Failure is an error in the language's sense.
 type Failure struct {
 	// Name and Cause are those of the error.
@@ -90,28 +100,185 @@ type Failure struct {
 // Error joins name and cause.
 func (f *Failure) Error() string { return f.Name + ": " + f.Cause }
 
+// startMapRun hands a distributed Map out.
+func (x *Execution) startMapRun(e *env, items jsonvalue.Value, limit int64) {
+	t := e.t
+	run, f := e.mapRun(items, limit)
+	if f != nil {
+		x.fail(t, f)
+		return
+	}
+	run.ARN = x.mapRunARN(run)
+	x.follow(t, history.MapRunStarted, history.NewDetails("mapRunStartedEventDetails").Text("mapRunArn", run.ARN))
+	if run.Reader != nil && run.Reader.MaxItems < 0 {
+		x.mapRunFailed(t, newFailure(asl.ErrItemReaderFailed, "field MaxItems must be positive"))
+		return
+	}
+	x.state.lastTask++
+	run.ID = x.state.lastTask
+	x.setTask(t, &task{id: run.ID, mapRun: run})
+	x.step.MapRuns = append(x.step.MapRuns, *run)
+}
+
+// mapRun evaluates what is the same for all items.
+func (e *env) mapRun(items jsonvalue.Value, limit int64) (*MapRun, *failure) {
+	m := e.s.Map
+	run := &MapRun{State: e.s.Name, Label: m.Label, Express: m.ExecutionType == "EXPRESS", MaxConcurrency: limit, Items: items}
+	if src := m.ToleratedFailureCount; src != nil {
+		n, f := e.count("ToleratedFailureCount", src)
+		if f != nil {
+			return nil, f
+		}
+		run.ToleratedCount = &n
+	}
+	if src := m.ToleratedFailurePercentage; src != nil {
+		n, f := e.percentage(src)
+		if f != nil {
+			return nil, f
+		}
+		run.ToleratedPercentage = &n
+	}
+	var f *failure
+	if run.Reader, f = e.itemReader(m.ItemReader); f != nil {
+		return nil, f
+	}
+	if run.Batcher, f = e.itemBatcher(m.ItemBatcher); f != nil {
+		return nil, f
+	}
+	if w := m.ResultWriter; w != nil {
+		run.Writer = &ResultWriter{Transformation: w.Transformation, OutputType: w.OutputType}
+		if w.Resource != nil {
+			run.Writer.Resource = w.Resource.ARN
+		}
+		if run.Writer.Parameters, f = e.filled(w.Parameters, jsonvalue.EmptyObject()); f != nil {
+			return nil, f
+		}
+	}
+	return run, nil
+}
+
+func (e *env) itemReader(r *asl.ItemReader) (*ItemReader, *failure) {
+	if r == nil {
+		return nil, nil
+	}
+	c := r.Config
+	reader := &ItemReader{
+		Resource: r.Resource.ARN, InputType: c.InputType, Transformation: c.Transformation, ManifestType: c.ManifestType,
+		CSVDelimiter: c.CSVDelimiter, CSVHeaderLocation: c.CSVHeaderLocation, CSVHeaders: c.CSVHeaders,
+		ItemsPointer: c.ItemsPointer,
+	}
+	var f *failure
+	if reader.Parameters, f = e.filled(r.Parameters, jsonvalue.EmptyObject()); f != nil {
+		return nil, f
+	}
+	reader.MaxItems, f = e.anyCount("MaxItems", c.MaxItems)
+	return reader, f
+}
+
+func (e *env) itemBatcher(b *asl.ItemBatcher) (*ItemBatcher, *failure) {
+	if b == nil {
+		return nil, nil
+	}
+	batcher := &ItemBatcher{}
+	var f *failure
+	if batcher.MaxItems, f = e.count("MaxItemsPerBatch", b.MaxItemsPerBatch); f != nil {
+		return nil, f
+	}
+	if batcher.MaxBytes, f = e.count("MaxInputBytesPerBatch", b.MaxInputBytesPerBatch); f != nil {
+		return nil, f
+	}
+	if b.BatchInput != nil {
+		input, f := e.template(b.BatchInput)
+		if f != nil {
+			return nil, f
+		}
+		batcher.Input = &input
+	}
+	return batcher, nil
+}
+
+// mapRunARN names a run and, where the state has none, its label.
+func (x *Execution) mapRunARN(run *MapRun) string {
+	if run.Label == "" {
+		run.Label = x.uuid()
+	}
+	// The machine of a child execution already ends in a label.
+	machine, _, _ := strings.Cut(x.info.MachineARN, "/")
+	return strings.Replace(machine, ":stateMachine:", ":mapRun:", 1) + "/" + run.Label + ":" + x.uuid()
+}
+
+// uuid draws a random UUID (version 4).
+func (x *Execution) uuid() string {
+	b := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, x.random()), x.random())
+	b[6], b[8] = b[6]&0x0F|0x40, b[8]&0x3F|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
 // MapItem evaluates the state's ItemSelector for one item of a running map run and returns the value that the child (or
 // its batch) gets. key is set when the items are those of an object; source is STATE_DATA or the URI of the object that
 // was read. It changes nothing, and the same arguments always give the same value. The error is a [*Failure] that the
 // map run fails with.
 func (x *Execution) MapItem(id, index int64, item jsonvalue.Value, key *string, source string) (jsonvalue.Value, error) {
-	return item, errors.ErrUnsupported
+	t := x.tasks[id]
+	if t == nil || t.task.mapRun == nil {
+		return item, fmt.Errorf("map item %d of %s: it has no running map run %d", index, x.info.ExecutionARN, id)
+	}
+	e := x.env(t)
+	start, draws := seed(fmt.Sprintf("%s/%d", t.task.mapRun.ARN, index)), uint64(0)
+	e.random = func() uint64 {
+		draws++
+		return splitmix(start, draws)
+	}
+	e.now = t.enteredAt
+	v, f := e.selectItem(mapItem{index: index, value: item, key: key, source: source})
+	if f == nil {
+		return v, nil
+	}
+	failed := &Failure{Name: f.errorName()}
+	if f.cause != nil {
+		failed.Cause = *f.cause
+	}
+	return v, failed
 }
 
-// PendingMapRuns returns the map runs that have been started and have not ended, to be taken up again after a restart.
-func (x *Execution) PendingMapRuns() []MapRun { return nil }
-
-func (ev MapRunEnded) apply(x *Execution) {}
-
-// task describes the task that a thread waits for.
-func (x *Execution) task(t *thread, s *asl.State) Task {
-	return Task{ID: t.TaskID, State: s.Name, Resource: s.Task.Resource, Input: t.TaskInput.String(), Attempt: t.RetryCount}
+// PendingMapRuns returns the map runs that have been started and have not ended, in the order of their IDs, to be taken
+// up again after a restart.
+func (x *Execution) PendingMapRuns() []MapRun {
+	var runs []MapRun
+	for _, t := range x.pending() {
+		if t.task.mapRun != nil {
+			runs = append(runs, *t.task.mapRun)
+		}
+	}
+	return runs
 }
 
-func (ev TaskStarted) apply(x *Execution) {}
+// apply ends the state with the map run's result or failure.
+func (ev MapRunEnded) apply(x *Execution) {
+	t := x.tasks[ev.ID]
+	if t == nil || t.task.mapRun == nil {
+		return
+	}
+	x.touch(t)
+	x.endTask(t)
+	if ev.Error != nil || ev.Cause != nil {
+		x.mapRunFailed(t, &failure{name: ev.Error, cause: ev.Cause})
+		return
+	}
+	result, err := jsonvalue.Parse(ev.Output)
+	if err != nil {
+		x.mapRunFailed(t, newFailure(asl.ErrRuntime, "The map run's result is not JSON: "+err.Error()))
+		return
+	}
+	t.task = nil
+	x.follow(t, history.MapRunSucceeded, nil)
+	// Success and exit both follow the end of the run.
+	x.emit(t.previous, history.MapStateSucceeded, nil)
+	x.complete(t, result)
+}
 
-func (ev TaskSubmitted) apply(x *Execution) {}
-
-func (ev TaskHeartbeat) apply(x *Execution) {}
-
-var _ = history.MaxEvents
+// mapRunFailed records that a map run failed and handles it.
+func (x *Execution) mapRunFailed(t *thread, f *failure) {
+	x.follow(t, history.MapRunFailed, f.details(history.NewDetails("mapRunFailedEventDetails")))
+	x.failed(t, f, true)
+}

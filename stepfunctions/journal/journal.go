@@ -44,6 +44,7 @@ func Damaged(err error) bool {
 
 // Journal is the store. It is safe for concurrent use.
 type Journal struct {
+	secret         []byte
 	writer, reader *sql.DB
 	stmts          map[string]*sql.Stmt
 
@@ -83,6 +84,9 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 	if err == nil {
 		err = j.prepare(ctx)
 	}
+	if err == nil {
+		j.secret, err = j.readSecret(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the Step Functions journal %s: %w", path, err), j.closeDatabases())
 	}
@@ -108,65 +112,10 @@ func open(path string, options url.Values, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-// schema is the current form of the tables; user_version tells which form a file has.
-const schema = `
-CREATE TABLE machines (
-	id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, name TEXT NOT NULL, region TEXT NOT NULL, type TEXT NOT NULL,
-	status TEXT NOT NULL CHECK (status IN ('ACTIVE','DELETING')), created INTEGER NOT NULL, revision INTEGER NOT NULL,
-	tags TEXT NOT NULL
-);
-CREATE TABLE revisions (
-	id INTEGER PRIMARY KEY, machine INTEGER NOT NULL, revision_id TEXT NOT NULL, definition TEXT NOT NULL,
-	role_arn TEXT NOT NULL, logging TEXT NOT NULL, tracing TEXT NOT NULL, encryption TEXT NOT NULL,
-	updated INTEGER NOT NULL
-);
-CREATE TABLE executions (
-	id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine INTEGER NOT NULL, machine_arn TEXT NOT NULL,
-	machine_name TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
-	status TEXT NOT NULL CHECK (status IN ('RUNNING','SUCCEEDED','FAILED','TIMED_OUT','ABORTED')),
-	started INTEGER NOT NULL, stopped INTEGER, input TEXT NOT NULL, output TEXT, error TEXT, cause TEXT,
-	trace_header TEXT, wake INTEGER, tasks INTEGER NOT NULL, last_event INTEGER NOT NULL,
-	redrives INTEGER NOT NULL DEFAULT 0, redriven INTEGER, redrive_tokens TEXT, state BLOB,
-	CHECK ((status = 'RUNNING') = (stopped IS NULL))
-);
-CREATE INDEX executions_by_machine ON executions (machine);
-CREATE INDEX executions_by_status ON executions (machine, status);
-CREATE INDEX executions_open ON executions (wake, tasks) WHERE status = 'RUNNING';
-CREATE TABLE history (
-	execution INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, events BLOB NOT NULL,
-	PRIMARY KEY (execution, first)
-) WITHOUT ROWID;
-PRAGMA user_version = 1;
-`
-
-const schemaVersion = 1
-
-func (j *Journal) migrate(ctx context.Context) error {
-	var version int
-	if err := j.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch version {
-	case schemaVersion:
-		return nil
-	case 0:
-		t, err := j.writer.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = t.Rollback() }() // after a commit this does nothing
-		if _, err := t.ExecContext(ctx, schema); err != nil {
-			return err
-		}
-		return t.Commit()
-	}
-	return fmt.Errorf("the file has schema version %d, this program knows version %d: use a newer program or another file",
-		version, schemaVersion)
-}
-
 // prepare compiles the statements of the hot path once.
 func (j *Journal) prepare(ctx context.Context) error {
-	for _, text := range []string{insertExecution, updateExecution, insertHistory} {
+	for _, text := range []string{insertExecution, updateExecution, insertHistory, insertOffer, deleteOffer, insertPart,
+		deletePart} {
 		stmt, err := j.writer.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the journal
 		if err != nil {
 			return err

@@ -40,12 +40,12 @@ func execution(id int64, name string) *journal.Execution {
 		Revision: 1, Status: "RUNNING", Started: epoch, Input: "{}", Wake: epoch.Add(time.Hour), LastEvent: 2, State: []byte("x")}
 }
 
-func events(first, last int64) journal.Chunk {
+func events(first, last int64) journal.Change {
 	var b bytes.Buffer
 	for id := first; id <= last; id++ {
 		fmt.Fprintf(&b, "{\"id\":%d}\n", id)
 	}
-	return journal.Chunk{First: first, Last: last, Events: b.Bytes()}
+	return journal.Change{Chunk: journal.Chunk{First: first, Last: last, Events: b.Bytes()}}
 }
 
 // backends runs a test in memory and on a file.
@@ -86,7 +86,7 @@ func TestExecutions(t *testing.T) {
 			t.Error(d, err)
 		}
 		stale := execution(1, "one")
-		if err := j.ExecutionSave(stale, journal.Chunk{}); !errors.Is(err, journal.ErrNotFound) {
+		if err := j.ExecutionSave(stale, journal.Change{}); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("an older state was stored over a newer one: %v", err)
 		}
 		if _, err := j.ExecutionGet(ctx, "arn:none"); !errors.Is(err, journal.ErrNotFound) {
@@ -107,8 +107,8 @@ func TestHistoryPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := execution(1, "e")
-		for _, c := range []journal.Chunk{events(4, 4), events(5, 9)} {
-			e.LastEvent = c.Last
+		for _, c := range []journal.Change{events(4, 4), events(5, 9)} {
+			e.LastEvent = c.Chunk.Last
 			if err := j.ExecutionSave(e, c); err != nil {
 				t.Fatal(err)
 			}
@@ -189,12 +189,12 @@ func TestExecutionListsAndOpenOnes(t *testing.T) {
 	for i := range int64(10) {
 		e := execution(i+1, fmt.Sprint("e", i+1))
 		e.HasTasks = i%2 == 0
-		if _, err := j.ExecutionCreate(e, journal.Chunk{}); err != nil {
+		if _, err := j.ExecutionCreate(e, journal.Change{}); err != nil {
 			t.Fatal(err)
 		}
 		if i >= 5 {
 			e.Status, e.Stopped, e.LastEvent = "FAILED", epoch, 3
-			if err := j.ExecutionSave(e, journal.Chunk{}); err != nil {
+			if err := j.ExecutionSave(e, journal.Change{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -208,7 +208,7 @@ func TestExecutionListsAndOpenOnes(t *testing.T) {
 		{"", 0, 3, "[10 9 8]"}, {"", 8, 2, "[7 6]"}, {"FAILED", 0, 100, "[10 9 8 7 6]"}, {"RUNNING", 4, 100, "[3 2 1]"},
 		{"ABORTED", 0, 5, "[]"},
 	} {
-		list, err := j.ExecutionList(t.Context(), 1, c.status, c.before, c.limit)
+		list, err := j.ExecutionList(t.Context(), journal.ExecutionFilter{Machine: 1, Status: c.status, Before: c.before}, c.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +266,7 @@ func TestManyWritersAndReopen(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := j.ExecutionCreate(execution(500, "late"), journal.Chunk{}); !errors.Is(err, journal.ErrClosed) {
+	if _, err := j.ExecutionCreate(execution(500, "late"), journal.Change{}); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("write after close: %v", err)
 	}
 	counts, err := open(t, path).ExecutionCounts(t.Context())
@@ -287,7 +287,7 @@ func TestOneBadWriteDoesNotHarmItsBatch(t *testing.T) {
 			if i%10 == 0 {
 				e.Status = "NONSENSE"
 			}
-			if _, err := j.ExecutionCreate(e, journal.Chunk{}); err != nil {
+			if _, err := j.ExecutionCreate(e, journal.Change{}); err != nil {
 				mu.Lock()
 				failed++
 				mu.Unlock()

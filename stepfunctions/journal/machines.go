@@ -96,11 +96,16 @@ func (j *Journal) MachineRevise(machine int64, r *Revision) error {
 	return j.write(func(t *tx) error { return t.revise(machine, r) })
 }
 
-// MachineDelete removes a machine. Its executions and their histories stay.
+// MachineDelete removes a machine with its versions and aliases. Its executions and their histories stay.
 func (j *Journal) MachineDelete(machine int64) error {
 	return j.write(func(t *tx) error {
-		_, err := t.exec("DELETE FROM machines WHERE id = ?", machine)
-		return err
+		for _, text := range []string{"DELETE FROM aliases WHERE machine = ?", "DELETE FROM versions WHERE machine = ?",
+			"DELETE FROM machines WHERE id = ?"} {
+			if _, err := t.exec(text, machine); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -154,20 +159,8 @@ func (j *Journal) MachinesDeleting(ctx context.Context) ([]*Machine, error) {
 	return j.machines(ctx, "WHERE m.status = 'DELETING'")
 }
 
-func (j *Journal) machines(ctx context.Context, where string, args ...any) (list []*Machine, err error) {
-	rows, err := j.reader.QueryContext(ctx, selectMachine+where, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		m, err := scanMachine(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, m)
-	}
-	return list, rows.Err()
+func (j *Journal) machines(ctx context.Context, where string, args ...any) ([]*Machine, error) {
+	return collect(ctx, j, scanMachine, selectMachine+where, args...)
 }
 
 // RevisionGet returns a revision by its number, or ErrNotFound.

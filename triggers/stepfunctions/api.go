@@ -85,6 +85,9 @@ type Machines interface {
 
 // Activities is what is called about activities.
 type Activities interface {
+	CreateActivity(
+		context.Context, *sfn.CreateActivityInput, ...func(*sfn.Options),
+	) (*sfn.CreateActivityOutput, error)
 	GetActivityTask(
 		context.Context, *sfn.GetActivityTaskInput, ...func(*sfn.Options),
 	) (*sfn.GetActivityTaskOutput, error)

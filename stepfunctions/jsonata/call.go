@@ -1,0 +1,292 @@
+package jsonata
+
+// callable is a function: one of the library, a lambda with its scope, a matcher, or built from others.
+type callable struct {
+	name  string
+	sig   *signature
+	arity int
+	// native is the code of a library function.
+	native func(c call) (value, error)
+	// value is the function as a value, kept for library functions so that naming one costs nothing.
+	value value
+
+	lambda *expr
+	env    *frame
+	self   value
+
+	// bound are the arguments of a partial application of base, with holes where they are still to come.
+	base  *callable
+	bound []value
+	holes []bool
+
+	// then is called with the result of base in a chain of functions.
+	then *callable
+
+	pattern *pattern
+}
+
+// call is what a native function gets. Arguments that were left out are undefined.
+type call struct {
+	ev   *evaluator
+	args []value
+	in   value
+}
+
+func (c call) arg(i int) value {
+	if i < len(c.args) {
+		return c.args[i]
+	}
+	return value{}
+}
+
+// call evaluates a function call. applied is the value that ~> puts before the written arguments.
+func (ev *evaluator) call(e *expr, in value, env *frame, applied *value) (value, error) {
+	fn, args, err := ev.prepare(e, in, env, applied)
+	if err != nil {
+		return value{}, err
+	}
+	v, err := ev.apply(fn, args, in)
+	if err != nil {
+		return value{}, at(err, e.pos, e.lhs.calledName())
+	}
+	return v, nil
+}
+
+// prepare evaluates the function and the arguments of a call.
+func (ev *evaluator) prepare(e *expr, in value, env *frame, applied *value) (*callable, []value, error) {
+	proc, err := ev.eval(e.lhs, in, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	if name, ok := ev.meant(e, proc, env); ok {
+		return nil, nil, failure("T1005", e.pos, name, name)
+	}
+	args := make([]value, 0, len(e.list)+1)
+	if applied != nil {
+		args = append(args, *applied)
+	}
+	for _, a := range e.list {
+		v, err := ev.eval(a, in, env)
+		if err != nil {
+			return nil, nil, err
+		}
+		args = append(args, v)
+	}
+	if proc.kind != kindFunction {
+		return nil, nil, failure("T1006", e.pos, e.lhs.calledName())
+	}
+	return proc.node.fn, args, nil
+}
+
+// meant reports whether a call of a field that is not there would have been one of a variable.
+func (ev *evaluator) meant(e *expr, proc value, env *frame) (string, bool) {
+	if proc.defined() || e.lhs.form != formPath {
+		return "", false
+	}
+	name := e.lhs.list[0].text
+	v := ev.variable(&expr{form: formVariable, text: name, builtin: e.builtin}, value{}, env)
+	return name, v.defined()
+}
+
+// calledName is the name of what is called, for messages.
+func (e *expr) calledName() string {
+	switch e.form {
+	case formPath:
+		return e.list[0].text
+	case formVariable:
+		return e.text
+	case formLiteral:
+		return showJSON(e.konst)
+	}
+	return ""
+}
+
+// apply calls a function. in is the context for arguments that are left out.
+func (ev *evaluator) apply(fn *callable, args []value, in value) (value, error) {
+	if ev.depth++; ev.depth > ev.limits.Depth {
+		return value{}, bound(tooDeep, 0)
+	}
+	defer func() { ev.depth-- }()
+	if err := ev.work(1); err != nil {
+		return value{}, err
+	}
+	if fn.sig != nil {
+		var err error
+		if args, err = fn.sig.validate(args, in, fn.name); err != nil {
+			return value{}, err
+		}
+	}
+	switch {
+	case fn.native != nil:
+		return fn.native(call{ev: ev, args: args, in: in})
+	case fn.lambda != nil:
+		return ev.applyLambda(fn, args)
+	case fn.then != nil:
+		v, err := ev.apply(fn.base, args, in)
+		if err != nil {
+			return value{}, err
+		}
+		return ev.apply(fn.then, []value{v}, nullValue)
+	case fn.pattern != nil:
+		return ev.firstMatch(fn.pattern, args)
+	default:
+		filled := make([]value, len(fn.bound))
+		for i, hole := range fn.holes {
+			if !hole {
+				filled[i] = fn.bound[i]
+			} else if len(args) > 0 {
+				filled[i], args = args[0], args[1:]
+			}
+		}
+		return ev.apply(fn.base, filled, nullValue)
+	}
+}
+
+// applyLambda runs a lambda. A call in tail position takes the place of the one that made it, so that loops written as
+// recursion need no stack.
+func (ev *evaluator) applyLambda(fn *callable, args []value) (value, error) {
+	for {
+		scope := &frame{parent: fn.env}
+		for i, p := range fn.lambda.list {
+			var v value
+			if i < len(args) {
+				v = args[i]
+			}
+			if scope.names == nil {
+				scope.names = make([]string, 0, len(fn.lambda.list))
+				scope.vals = make([]value, 0, len(fn.lambda.list))
+			}
+			scope.bind(p.text, v)
+		}
+		v, next, err := ev.tail(fn.lambda.rhs, fn.self, scope)
+		if err != nil || next == nil {
+			return v, err
+		}
+		if next.fn.lambda == nil {
+			v, err := ev.apply(next.fn, next.args, next.in)
+			return v, at(err, next.pos, next.name)
+		}
+		if fn, args = next.fn, next.args; fn.sig != nil {
+			if args, err = fn.sig.validate(args, next.in, fn.name); err != nil {
+				return value{}, at(err, next.pos, next.name)
+			}
+		}
+		if err := ev.work(1); err != nil {
+			return value{}, err
+		}
+	}
+}
+
+// tailCall is a call that is the last thing a lambda does.
+type tailCall struct {
+	fn   *callable
+	args []value
+	in   value
+	pos  int
+	name string
+}
+
+// tail evaluates a lambda's body up to the call it ends with, if it ends with one.
+func (ev *evaluator) tail(e *expr, in value, env *frame) (value, *tailCall, error) {
+	if e.predicates != nil || e.group != nil || e.keepArray {
+		v, err := ev.eval(e, in, env)
+		return v, nil, err
+	}
+	if err := ev.work(1); err != nil {
+		return value{}, nil, at(err, e.pos, "")
+	}
+	switch e.form {
+	case formCall:
+		fn, args, err := ev.prepare(e, in, env, nil)
+		if err != nil {
+			return value{}, nil, err
+		}
+		return value{}, &tailCall{fn, args, in, e.pos, e.lhs.calledName()}, nil
+	case formCondition, formElvis, formCoalesce:
+		part, v, decided, err := ev.branch(e, in, env)
+		if decided {
+			return v, nil, err
+		}
+		return ev.tail(part, in, env)
+	case formBlock:
+		if len(e.list) == 0 {
+			return value{}, nil, nil
+		}
+		scope := &frame{parent: env}
+		last := len(e.list) - 1
+		for _, part := range e.list[:last] {
+			if _, err := ev.eval(part, in, scope); err != nil {
+				return value{}, nil, err
+			}
+		}
+		return ev.tail(e.list[last], in, scope)
+	}
+	v, err := ev.eval(e, in, env)
+	return v, nil, err
+}
+
+// invoke calls a function from within a library function.
+func (ev *evaluator) invoke(fn *callable, args ...value) (value, error) {
+	return ev.apply(fn, args, nullValue)
+}
+
+// each calls a function of one, two or three parameters for an item: with the item, its position or key, and the whole.
+func (ev *evaluator) each(fn *callable, item, place, whole value) (value, error) {
+	args := []value{item, place, whole}
+	return ev.invoke(fn, args[:min(max(fn.arity, 1), 3)]...)
+}
+
+// partial is a call with question marks for arguments that come later.
+func (ev *evaluator) partial(e *expr, in value, env *frame) (value, error) {
+	fn := &callable{bound: make([]value, len(e.list)), holes: make([]bool, len(e.list))}
+	for i, a := range e.list {
+		if a.form == formPlaceholder {
+			fn.holes[i] = true
+			fn.arity++
+			continue
+		}
+		var err error
+		if fn.bound[i], err = ev.eval(a, in, env); err != nil {
+			return value{}, err
+		}
+	}
+	proc, err := ev.eval(e.lhs, in, env)
+	if err != nil {
+		return value{}, err
+	}
+	if name, ok := ev.meant(e, proc, env); ok {
+		return value{}, failure("T1007", e.pos, name, name)
+	}
+	if proc.kind != kindFunction {
+		return value{}, failure("T1008", e.pos, e.lhs.calledName())
+	}
+	fn.base = proc.node.fn
+	return functionValue(fn), nil
+}
+
+// chain is the operator ~>: it calls the right side with the left, or composes two functions.
+func (ev *evaluator) chain(e *expr, in value, env *frame) (value, error) {
+	left, err := ev.eval(e.lhs, in, env)
+	if err != nil {
+		return value{}, err
+	}
+	if e.rhs.form == formCall {
+		v, err := ev.call(e.rhs, in, env, &left)
+		if err != nil {
+			return value{}, err
+		}
+		return ev.finish(e.rhs, v, env)
+	}
+	right, err := ev.eval(e.rhs, in, env)
+	if err != nil {
+		return value{}, err
+	}
+	if right.kind != kindFunction {
+		return value{}, failure("T2006", e.pos, "")
+	}
+	if left.kind == kindFunction {
+		return functionValue(&callable{base: left.node.fn, then: right.node.fn, arity: 1}), nil
+	}
+	v, err := ev.apply(right.node.fn, []value{left}, nullValue)
+	return v, at(err, e.pos, "")
+}
