@@ -158,7 +158,7 @@ func (e *env) items() (jsonvalue.Value, *failure) {
 	}
 	v, shown := e.input, "$"
 	if m.ItemsPath != nil {
-		shown = m.ItemsPath.String()
+		shown = m.ItemsPath.FromRoot()
 		var err error
 		if v, err = e.Resolve(m.ItemsPath); err != nil {
 			return v, e.runtime("%v", err)
