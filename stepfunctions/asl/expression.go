@@ -66,8 +66,16 @@ func (o *object) expression(text, location string) *Expression {
 	return e
 }
 
-// checkReferences reports fields of $states that do not exist where the expression stands, each once.
+// checkReferences reports what the expression reads and does not exist: a context item, which AWS has none of, and fields
+// of $states that are not there where the expression stands. Each is reported once.
 func (o *object) checkReferences(expr *jsonata.Expr, location string) {
+	for _, name := range expr.ContextReferences() {
+		if name == "$$" {
+			o.p.errorf(CodeUnsupported, location, "Reference to '$$' is not supported.")
+		} else {
+			o.p.errorf(CodeUnsupported, location, "Reference to '%s' at the top level is not supported.", name)
+		}
+	}
 	known := map[string]bool{"input": true, "context": true, "result": o.scope.result, "errorOutput": o.scope.errorOutput}
 	reported := map[string]bool{}
 	for _, r := range expr.References() {
