@@ -46,7 +46,7 @@ func TestPlaces(t *testing.T) {
 
 func TestUnknownSubstitutionsAreNotGuessed(t *testing.T) {
 	t.Parallel()
-	d, err := definitionText(`{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"${arn}","End":true,"Typo":1}}}`, nil)
+	d, err := definitionText(`{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"${arn}","Next":"Typo"}}}`, nil)
 	if err != nil || !d.open {
 		t.Fatalf("%+v, %v", d, err)
 	}
