@@ -83,6 +83,25 @@ type Scope struct {
 // State returns the scope's own state with the given name.
 func (s *Scope) State(name string) *State { return s.byName[name] }
 
+// walk visits every state of the scope and those inside them, in the order of the definition.
+func (s *Scope) walk(visit func(*State)) {
+	for _, st := range s.States {
+		visit(st)
+		st.walkInner(visit)
+	}
+}
+
+func (s *State) walkInner(visit func(*State)) {
+	if s.Parallel != nil {
+		for _, branch := range s.Parallel.Branches {
+			branch.walk(visit)
+		}
+	}
+	if s.Map != nil && s.Map.Processor != nil {
+		s.Map.Processor.walk(visit)
+	}
+}
+
 // State is one state. The fields that its type does not have are nil or zero.
 type State struct {
 	// Name is unique in the machine.
@@ -140,6 +159,13 @@ func (s *State) Column() int { return s.position.Column }
 
 // Terminal reports whether the state ends its scope.
 func (s *State) Terminal() bool { return s.ends }
+
+// Inner returns the names of all states inside a Parallel or Map state, nil for other states.
+func (s *State) Inner() []string {
+	var names []string
+	s.walkInner(func(inner *State) { names = append(names, inner.Name) })
+	return names
+}
 
 // Selector is an InputPath or OutputPath: a path, or null for "nothing", which yields {}.
 type Selector struct {

@@ -149,7 +149,7 @@ func (m *Machine) checkExpress() Diagnostics {
 		found = append(found, Diagnostic{Severity: SeverityError, Code: CodeSchema, Message: fmt.Sprintf(format, args...),
 			Location: s.Location + location, Line: s.Line(), Column: s.Column()})
 	}
-	m.walk(func(s *State) bool {
+	m.walk(func(s *State) {
 		switch {
 		case s.Task != nil && s.Task.Resource.Kind == Activity:
 			report(s, "/Resource", "Express state machine does not support Activity ARN")
@@ -161,26 +161,6 @@ func (m *Machine) checkExpress() Diagnostics {
 			report(s, "/"+s.Map.ProcessorField+"/ProcessorConfig/Mode",
 				"The field 'Mode' with value 'DISTRIBUTED' is not supported inside 'EXPRESS' state machines")
 		}
-		return true
 	})
 	return found
-}
-
-// walk visits every state in the order of the definition; false keeps it out of the states inside.
-func (m *Machine) walk(visit func(*State) bool) { m.Scope.walk(visit) }
-
-func (s *Scope) walk(visit func(*State) bool) {
-	for _, st := range s.States {
-		if !visit(st) {
-			continue
-		}
-		if st.Parallel != nil {
-			for _, branch := range st.Parallel.Branches {
-				branch.walk(visit)
-			}
-		}
-		if st.Map != nil && st.Map.Processor != nil {
-			st.Map.Processor.walk(visit)
-		}
-	}
 }

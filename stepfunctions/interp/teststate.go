@@ -3,8 +3,10 @@ package interp
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"gust/internal/param"
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/jsonvalue"
 )
@@ -191,6 +193,9 @@ func (in *StateTest) refusal() *Refusal {
 	case m.Result == nil && m.Error == nil:
 		return invalid("A mock must have a result or an errorOutput")
 	}
+	if r := in.causeRefusal(); r != nil {
+		return r
+	}
 	if r := in.contextRefusal(); r != nil {
 		return r
 	}
@@ -260,6 +265,30 @@ func (in *StateTest) resultRefusal(result jsonvalue.Value) *Refusal {
 		return invalid("Mocked result must be an array.")
 	case s.Type == asl.Parallel && result.Len() != len(s.Parallel.Branches):
 		return invalid("Mocked result must contain the same number of items as number of Parallel branches.")
+	case s.Type == asl.Task:
+		return in.shapeRefusal(result)
 	}
 	return nil
+}
+
+// causeRefusal checks the inner state that a mocked error is said to come from.
+func (in *StateTest) causeRefusal() *Refusal {
+	name := in.Config.ErrorCausedByState
+	switch inner := in.State.Inner(); {
+	case name == "" || slices.Contains(inner, name):
+		return nil
+	case len(inner) == 0:
+		return invalid("errorCausedByState is only supported for Map and Parallel states")
+	default:
+		return invalid("errorCausedByState names the state '%s', which is not inside the tested state%s", name,
+			suggestion(name, inner))
+	}
+}
+
+// suggestion offers the nearest valid name.
+func suggestion(name string, valid []string) string {
+	if near := param.Nearest(name, valid); near != "" {
+		return fmt.Sprintf(" (did you mean '%s'?)", near)
+	}
+	return ""
 }

@@ -28,6 +28,7 @@ type stateTestCase struct {
 	Mock       *struct {
 		Result *string
 		Error  *interp.MockError
+		Mode   string
 	}
 	RevealSecrets bool
 	Config        interp.TestConfiguration
@@ -63,7 +64,7 @@ func (c *stateTestCase) run(t *testing.T) (*interp.TestedState, error) {
 		in.Variables = parseJSON(t, *c.Variables)
 	}
 	if c.Mock != nil {
-		in.Mock = &interp.Mock{Result: c.Mock.Result, Error: c.Mock.Error}
+		in.Mock = &interp.Mock{Result: c.Mock.Result, Error: c.Mock.Error, Mode: c.Mock.Mode}
 	}
 	in.Perform = func(task interp.Task) (string, *interp.Failure) {
 		switch {
