@@ -136,6 +136,9 @@ func (f *fork) finish(i int, result jsonvalue.Value) {
 
 // attach puts a thread that was read into the execution. Threads come in the order of their IDs, parents first.
 func (x *Execution) attach(t *thread, threads map[int64]*thread, parents map[int64]int64, results map[int64][]byte) error {
+	if !t.plausible(x.state.status == Running) {
+		return fmt.Errorf("%w: the thread %d does what the state %s cannot do", errSnapshot, t.id, t.state.Name)
+	}
 	id, inner := parents[t.id]
 	switch {
 	case !inner && x.root != nil:
@@ -144,7 +147,7 @@ func (x *Execution) attach(t *thread, threads map[int64]*thread, parents map[int
 		x.root = t
 	default:
 		p := threads[id]
-		if p == nil || id >= t.id || p.fork == nil || t.index < 0 || t.index >= len(p.fork.results) {
+		if p == nil || p.phase == ready || id >= t.id || p.fork == nil || t.index < 0 || t.index >= len(p.fork.results) {
 			return fmt.Errorf("%w: the thread %d has no place", errSnapshot, t.id)
 		}
 		t.parent = p
@@ -175,6 +178,30 @@ func (x *Execution) attach(t *thread, threads map[int64]*thread, parents map[int
 	}
 	x.schedule(t)
 	return nil
+}
+
+// plausible reports whether a thread that was read is in a position that its state can be in.
+func (t *thread) plausible(running bool) bool {
+	s := t.state
+	if t.fork != nil && s.Map == nil && (s.Parallel == nil || len(s.Parallel.Branches) != len(t.fork.results)) {
+		return false
+	}
+	if t.task != nil && (t.task.mapRun == nil && s.Task == nil || t.task.mapRun != nil && s.Map == nil) {
+		return false
+	}
+	switch t.phase {
+	case ready, stopped:
+		return true
+	case waiting:
+		return s.Wait != nil
+	case working:
+		return t.task != nil || !running
+	case forked:
+		return t.fork != nil || !running
+	case retrying:
+		return s.Task != nil || s.Parallel != nil || s.Map != nil
+	}
+	return false
 }
 
 // read finds the items and results of a fork among the parts.

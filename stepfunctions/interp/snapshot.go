@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -198,6 +199,9 @@ func Restore(m *asl.Machine, info Info, snapshot []byte, parts ...Part) (*Execut
 }
 
 func (x *Execution) restore(snapshot []byte, parts []Part) error {
+	if len(snapshot) > 0 && snapshot[0] == '{' {
+		return x.restoreOld(snapshot)
+	}
 	d := &decoder{data: snapshot, start: x.epoch()}
 	if d.byte() != snapshotVersion {
 		d.fail("the version is another")
@@ -206,7 +210,6 @@ func (x *Execution) restore(snapshot []byte, parts []Part) error {
 	x.saved.split = d.byte() != 0
 	threads := map[int64]*thread{}
 	parents := map[int64]int64{}
-	var order []*thread
 	for len(d.data) > 0 {
 		x.decodeThread(d, threads, parents, x.saved.split)
 	}
@@ -223,12 +226,15 @@ func (x *Execution) restore(snapshot []byte, parts []Part) error {
 	if d.err != nil {
 		return d.err
 	}
-	for _, t := range threads {
-		order = append(order, t)
-	}
-	slices.SortFunc(order, func(a, b *thread) int { return cmp.Compare(a.id, b.id) })
-	for _, t := range order {
-		if err := x.attach(t, threads, parents, results); err != nil {
+	return x.assemble(threads, parents, results, queued)
+}
+
+// assemble puts the threads that were read into the execution. parents are the numbers of the threads around them, results
+// the parts that hold items and results, queued the threads whose turn comes.
+func (x *Execution) assemble(threads map[int64]*thread, parents map[int64]int64, results map[int64][]byte, queued []int64) error {
+	// Parents come before what is in them.
+	for _, id := range slices.Sorted(maps.Keys(threads)) {
+		if err := x.attach(threads[id], threads, parents, results); err != nil {
 			return err
 		}
 	}
@@ -236,6 +242,9 @@ func (x *Execution) restore(snapshot []byte, parts []Part) error {
 		if t := threads[id]; t != nil {
 			x.wakeUp(t)
 		}
+	}
+	if x.root == nil && x.state.status != Succeeded {
+		return fmt.Errorf("%w: it has no thread", errSnapshot)
 	}
 	return nil
 }
