@@ -151,7 +151,7 @@ func (s *Service) testState(r request, in *testStateInput) (*interp.TestedState,
 		test.Config.RetrierRetryCount = *config.RetrierRetryCount
 	}
 	out, err := interp.TestState(test)
-	var refused *interp.Refusal
+	var refused *interp.RefusedError
 	if errors.As(err, &refused) {
 		return nil, server.Errorf(refused.Code, "%s", refused.Message)
 	}

@@ -148,8 +148,8 @@ func (i *Inspection) field(stage string) **string {
 	}[stage]
 }
 
-// Refusal is a test that cannot be made, in the words of the API.
-type Refusal struct {
+// RefusedError is a test that cannot be made, in the words of the API.
+type RefusedError struct {
 	// Code is the name of the API's error.
 	Code string
 	// Message says why.
@@ -157,10 +157,10 @@ type Refusal struct {
 }
 
 // Error returns code and message.
-func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+func (r *RefusedError) Error() string { return r.Code + ": " + r.Message }
 
-func invalid(format string, args ...any) *Refusal {
-	return &Refusal{Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
+func invalid(format string, args ...any) *RefusedError {
+	return &RefusedError{Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
 }
 
 // syntaxMessage words an error of [jsonvalue.Parse] as AWS does, without the place in the text.
@@ -178,7 +178,7 @@ func mockable(s *asl.State) bool {
 }
 
 // refusal returns why the test cannot be made, else nil.
-func (in *StateTest) refusal() *Refusal {
+func (in *StateTest) refusal() *RefusedError {
 	s := in.State
 	if in.Mock == nil {
 		return in.unmocked()
@@ -210,17 +210,17 @@ func (in *StateTest) refusal() *Refusal {
 }
 
 // unmocked returns why the state cannot be tested without a mock.
-func (in *StateTest) unmocked() *Refusal {
+func (in *StateTest) unmocked() *RefusedError {
 	s := in.State
 	waiting := s.Type == asl.Task && (s.Task.Resource.Kind == asl.Activity || waits(s.Task.Resource))
 	switch {
 	case s.Type == asl.Map || s.Type == asl.Parallel:
-		return &Refusal{Code: "InvalidDefinition",
+		return &RefusedError{Code: "InvalidDefinition",
 			Message: fmt.Sprintf("TestState supports %s states only when a mock is specified", s.Type)}
 	case s.Type == asl.Task && in.Info.RoleARN == "":
 		return invalid("RoleArn must be specified when testing a Task state")
 	case waiting:
-		return &Refusal{Code: "InvalidDefinition", Message: fmt.Sprintf("TestState supports the resource %s only when a mock "+
+		return &RefusedError{Code: "InvalidDefinition", Message: fmt.Sprintf("TestState supports the resource %s only when a mock "+
 			"is specified", s.Task.Resource.ARN)}
 	case in.Context != nil:
 		return invalid("A Context object can only be provided together with a mock")
@@ -229,7 +229,7 @@ func (in *StateTest) unmocked() *Refusal {
 }
 
 // contextRefusal checks a given context object.
-func (in *StateTest) contextRefusal() *Refusal {
+func (in *StateTest) contextRefusal() *RefusedError {
 	if in.Context == nil {
 		return nil
 	}
@@ -255,7 +255,7 @@ func (in *StateTest) contextRefusal() *Refusal {
 }
 
 // resultRefusal checks the form of a mocked result.
-func (in *StateTest) resultRefusal(result jsonvalue.Value) *Refusal {
+func (in *StateTest) resultRefusal(result jsonvalue.Value) *RefusedError {
 	s := in.State
 	exported := s.Map != nil && s.Map.ResultWriter != nil && s.Map.ResultWriter.Resource != nil
 	switch {
@@ -272,7 +272,7 @@ func (in *StateTest) resultRefusal(result jsonvalue.Value) *Refusal {
 }
 
 // causeRefusal checks the inner state that a mocked error is said to come from.
-func (in *StateTest) causeRefusal() *Refusal {
+func (in *StateTest) causeRefusal() *RefusedError {
 	name := in.Config.ErrorCausedByState
 	switch inner := in.State.Inner(); {
 	case name == "" || slices.Contains(inner, name):

@@ -30,14 +30,14 @@ type writtenValue struct {
 	text  string
 }
 
-// TestState evaluates one state. Its error is a [*Refusal].
+// TestState evaluates one state. Its error is a [*RefusedError].
 func TestState(in *StateTest) (*TestedState, error) {
 	if r := in.refusal(); r != nil {
 		return nil, r
 	}
 	input, err := jsonvalue.Parse(in.Info.Input)
 	if err != nil {
-		return nil, &Refusal{Code: "InvalidExecutionInput",
+		return nil, &RefusedError{Code: "InvalidExecutionInput",
 			Message: fmt.Sprintf("Invalid State Machine Execution Input: '%s'", syntaxMessage(err))}
 	}
 	x := &Execution{info: in.Info, input: input, inputText: input.String(), now: in.Now}

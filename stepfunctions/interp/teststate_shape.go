@@ -56,7 +56,7 @@ const (
 
 // shapeRefusal checks a mocked result against the response of the API that the state calls. Only answers to a request are
 // checked: what comes back with a token or at the end of a job has no form of its own.
-func (in *StateTest) shapeRefusal(result jsonvalue.Value) *Refusal {
+func (in *StateTest) shapeRefusal(result jsonvalue.Value) *RefusedError {
 	r := in.State.Task.Resource
 	fields, known := responses[r.Service+":"+r.API]
 	if r.Kind != asl.Service || r.Pattern != asl.RequestResponse || !known || in.Mock.Mode == mockNone {
@@ -67,7 +67,7 @@ func (in *StateTest) shapeRefusal(result jsonvalue.Value) *Refusal {
 }
 
 // refusal checks a value; at is the name of the field it stands in, empty for the whole result.
-func (s *shape) refusal(v jsonvalue.Value, at string, strict bool) *Refusal {
+func (s *shape) refusal(v jsonvalue.Value, at string, strict bool) *RefusedError {
 	where := "The mocked result"
 	if at != "" {
 		where += "'s field '" + at + "'"

@@ -136,7 +136,7 @@ func (c *stateTestCase) check(t *testing.T) {
 	t.Helper()
 	out, err := c.run(t)
 	if c.WantRefusal != "" {
-		var refusal *interp.Refusal
+		var refusal *interp.RefusedError
 		if !errors.As(err, &refusal) || refusal.Error() != c.WantRefusal {
 			t.Fatalf("got %+v and %v, want the refusal %s", out, err, c.WantRefusal)
 		}
