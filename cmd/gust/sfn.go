@@ -1,12 +1,14 @@
 package main
 
 import (
+	"io"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
 	"gust/cmd/gust/sfnapi"
+	"gust/cmd/gust/sfncmd"
 	"gust/cmd/gust/sfnconn"
 	"gust/connections/awsconn"
 	"gust/internal/app"
@@ -46,10 +48,12 @@ func (c *cli) sfnCommand() *cobra.Command {
 	cmd.Aliases, cmd.Long = []string{"stepfunctions"}, sfnLong
 	cmd.AddGroup(&cobra.Group{ID: "hand", Title: "Run, watch and serve:"}, &cobra.Group{ID: "api", Title: "The API, as in \"aws stepfunctions\":"})
 	sfnConnectionFlags(cmd, conn)
-	hand := []*cobra.Command{
-		sfnapi.NewDescribe(env, output),
+	host := &sfncmd.Host{
+		In: c.in, Out: c.out, Err: c.err, Arguments: arguments, Config: c.config, Client: env.Client,
+		Screen: func(w io.Writer) sfncmd.Screen { return sfnScreen{newScreen(w)} },
+		Paint:  paint, Symbol: symbol,
 	}
-	for _, h := range hand {
+	for _, h := range append(sfncmd.New(host), sfnapi.NewDescribe(env, output)) {
 		h.GroupID = "hand"
 		cmd.AddCommand(h)
 	}
@@ -60,6 +64,15 @@ func (c *cli) sfnCommand() *cobra.Command {
 	}
 	return cmd
 }
+
+// sfnScreen is a screen as the commands of package sfncmd see it.
+type sfnScreen struct{ *screen }
+
+func (s sfnScreen) Live() bool       { return s.live }
+func (s sfnScreen) Colours() bool    { return s.colours }
+func (s sfnScreen) Size() (int, int) { return s.size() }
+func (s sfnScreen) Show(l []string)  { s.show(l) }
+func (s sfnScreen) Leave()           { s.leave() }
 
 func sfnConnectionFlags(cmd *cobra.Command, s *sfnconn.Settings) {
 	flags := cmd.PersistentFlags()
