@@ -1,5 +1,7 @@
 package jsonata
 
+import "errors"
+
 // callable is a function: one of the library, a lambda with its scope, a matcher, or built from others.
 type callable struct {
 	name  string
@@ -47,9 +49,18 @@ func (ev *evaluator) call(e *expr, in value, env *frame, applied *value) (value,
 	}
 	v, err := ev.apply(fn, args, in)
 	if err != nil {
-		return value{}, at(err, e.pos, e.lhs.calledName())
+		return value{}, within(err, e)
 	}
 	return v, nil
+}
+
+// within puts a failure inside a called function at the call, which is where the reference library reports it.
+func within(err error, e *expr) error {
+	var fault *Error
+	if errors.As(err, &fault) {
+		fault.Position = 0
+	}
+	return at(err, e.pos, e.lhs.calledName())
 }
 
 // prepare evaluates the function and the arguments of a call.
@@ -97,16 +108,26 @@ func (e *expr) calledName() string {
 		return e.text
 	case formLiteral:
 		return showJSON(e.konst)
+	case formCall, formPartial:
+		return "("
 	}
 	return ""
 }
 
+// maxCalls is how deep calls may nest that are no evaluations of expressions, as in chains of composed functions.
+const maxCalls = 10_000
+
 // apply calls a function. in is the context for arguments that are left out.
 func (ev *evaluator) apply(fn *callable, args []value, in value) (value, error) {
-	if ev.depth++; ev.depth > ev.limits.Depth {
+	if ev.calls++; ev.calls > maxCalls {
 		return value{}, bound(tooDeep, 0)
 	}
-	defer func() { ev.depth-- }()
+	v, err := ev.run(fn, args, in)
+	ev.calls--
+	return v, err
+}
+
+func (ev *evaluator) run(fn *callable, args []value, in value) (value, error) {
 	if err := ev.work(1); err != nil {
 		return value{}, err
 	}
@@ -122,7 +143,9 @@ func (ev *evaluator) apply(fn *callable, args []value, in value) (value, error) 
 	case fn.lambda != nil:
 		return ev.applyLambda(fn, args)
 	case fn.then != nil:
+		ev.depth++
 		v, err := ev.apply(fn.base, args, in)
+		ev.depth--
 		if err != nil {
 			return value{}, err
 		}
@@ -146,68 +169,69 @@ func (ev *evaluator) apply(fn *callable, args []value, in value) (value, error) 
 // recursion need no stack.
 func (ev *evaluator) applyLambda(fn *callable, args []value) (value, error) {
 	for {
-		scope := &frame{parent: fn.env}
-		for i, p := range fn.lambda.list {
-			var v value
-			if i < len(args) {
-				v = args[i]
-			}
-			if scope.names == nil {
-				scope.names = make([]string, 0, len(fn.lambda.list))
-				scope.vals = make([]value, 0, len(fn.lambda.list))
-			}
-			scope.bind(p.text, v)
-		}
-		v, next, err := ev.tail(fn.lambda.rhs, fn.self, scope)
+		v, next, err := ev.tail(fn.lambda.rhs, fn.self, fn.scope(args))
 		if err != nil || next == nil {
 			return v, err
 		}
-		if next.fn.lambda == nil {
-			v, err := ev.apply(next.fn, next.args, next.in)
-			return v, at(err, next.pos, next.name)
-		}
-		if fn, args = next.fn, next.args; fn.sig != nil {
-			if args, err = fn.sig.validate(args, next.in, fn.name); err != nil {
-				return value{}, at(err, next.pos, next.name)
-			}
-		}
-		if err := ev.work(1); err != nil {
+		callee, args2, err := ev.prepare(next.e, next.in, next.env, nil)
+		if err != nil {
 			return value{}, err
+		}
+		if callee.lambda == nil {
+			v, err := ev.apply(callee, args2, next.in)
+			if err != nil {
+				return value{}, within(err, next.e)
+			}
+			return v, nil
+		}
+		if fn, args = callee, args2; fn.sig != nil {
+			if args, err = fn.sig.validate(args, next.in, fn.name); err != nil {
+				return value{}, within(err, next.e)
+			}
 		}
 	}
 }
 
-// tailCall is a call that is the last thing a lambda does.
+// scope binds the parameters of a lambda.
+func (fn *callable) scope(args []value) *frame {
+	params := fn.lambda.list
+	f := &frame{parent: fn.env, names: make([]string, 0, len(params)), vals: make([]value, 0, len(params))}
+	for i, p := range params {
+		var v value
+		if i < len(args) {
+			v = args[i]
+		}
+		f.bind(p.text, v)
+	}
+	return f
+}
+
+// tailCall is a call that is the last thing a lambda does, not yet made.
 type tailCall struct {
-	fn   *callable
-	args []value
-	in   value
-	pos  int
-	name string
+	e   *expr
+	in  value
+	env *frame
 }
 
 // tail evaluates a lambda's body up to the call it ends with, if it ends with one.
 func (ev *evaluator) tail(e *expr, in value, env *frame) (value, *tailCall, error) {
-	if e.predicates != nil || e.group != nil || e.keepArray {
+	last := e.form == formCall || e.form == formBlock || e.form == formCondition || e.form == formElvis || e.form == formCoalesce
+	if !last || e.predicates != nil || e.group != nil || e.keepArray {
 		v, err := ev.eval(e, in, env)
 		return v, nil, err
 	}
-	if err := ev.work(1); err != nil {
-		return value{}, nil, at(err, e.pos, "")
+	if err := ev.enter(e); err != nil {
+		return value{}, nil, err
 	}
+	v, next, err := ev.tailParts(e, in, env)
+	ev.depth--
+	return v, next, err
+}
+
+func (ev *evaluator) tailParts(e *expr, in value, env *frame) (value, *tailCall, error) {
 	switch e.form {
 	case formCall:
-		fn, args, err := ev.prepare(e, in, env, nil)
-		if err != nil {
-			return value{}, nil, err
-		}
-		return value{}, &tailCall{fn, args, in, e.pos, e.lhs.calledName()}, nil
-	case formCondition, formElvis, formCoalesce:
-		part, v, decided, err := ev.branch(e, in, env)
-		if decided {
-			return v, nil, err
-		}
-		return ev.tail(part, in, env)
+		return value{}, &tailCall{e, in, env}, nil
 	case formBlock:
 		if len(e.list) == 0 {
 			return value{}, nil, nil
@@ -221,8 +245,11 @@ func (ev *evaluator) tail(e *expr, in value, env *frame) (value, *tailCall, erro
 		}
 		return ev.tail(e.list[last], in, scope)
 	}
-	v, err := ev.eval(e, in, env)
-	return v, nil, err
+	part, v, decided, err := ev.branch(e, in, env)
+	if decided {
+		return v, nil, err
+	}
+	return ev.tail(part, in, env)
 }
 
 // invoke calls a function from within a library function.

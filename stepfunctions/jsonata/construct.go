@@ -181,10 +181,10 @@ func (j *joiner) add(ev *evaluator, v value) error {
 		j.first = v
 		return nil
 	}
+	before := len(j.items)
 	if j.count == 2 {
 		j.items = append(j.items, asItems(j.first)...)
 	}
-	before := len(j.items)
 	j.items = append(j.items, asItems(v)...)
 	return ev.spend(len(j.items) - before)
 }

@@ -16,6 +16,9 @@ type Error struct {
 	Position int
 	// Token is what the failure is about: the symbol, operator or function name.
 	Token string
+
+	// args are the texts filled into the sentence, kept while the token is not known.
+	args []string
 }
 
 // Error returns the code and the sentence.
@@ -117,9 +120,18 @@ func bound(message string, position int) *Error { return &Error{Message: message
 // failure builds the error of a code. Arguments are the texts for the placeholders, quoted by the caller where the
 // sentence quotes them.
 func failure(code string, position int, token string, args ...string) *Error {
-	e := &Error{Code: code, Position: position, Token: token}
-	e.Message = fill(messages[code], `"`+token+`"`, args)
+	e := &Error{Code: code, Position: position, Token: token, args: args}
+	e.fill()
 	return e
+}
+
+// fill writes the sentence. A nameless function is undefined in the reference library's words.
+func (e *Error) fill() {
+	shown := "undefined"
+	if e.Token != "" {
+		shown = `"` + e.Token + `"`
+	}
+	e.Message = fill(messages[e.Code], shown, e.args)
 }
 
 func fill(template, token string, args []string) string {
@@ -155,8 +167,10 @@ func at(err error, position int, token string) error {
 		return err
 	}
 	e.Position = position
-	if e.Token == "" {
-		e.Token = token
+	if e.Token == "" && token != "" {
+		if e.Token = token; messages[e.Code] != "" {
+			e.fill()
+		}
 	}
 	return err
 }

@@ -12,6 +12,7 @@ type evaluator struct {
 	root   value
 	steps  int64
 	depth  int
+	calls  int
 	bytes  int64
 	// fallback gives random numbers when the environment has none.
 	fallback *rand.PCG
@@ -51,7 +52,9 @@ func (f *frame) bind(name string, v value) {
 // eval computes an expression for the context value in.
 func (ev *evaluator) eval(e *expr, in value, env *frame) (value, error) {
 	if e.form == formLiteral && e.predicates == nil && e.group == nil {
-		ev.steps++
+		if ev.steps++; ev.depth >= ev.limits.Depth {
+			return value{}, bound(tooDeep, e.pos)
+		}
 		return e.konst, nil
 	}
 	if err := ev.enter(e); err != nil {
@@ -222,7 +225,7 @@ func (ev *evaluator) negate(e *expr, in value, env *frame) (value, error) {
 	}
 	ok, err := numeric(v)
 	if err != nil {
-		return value{}, at(err, e.pos, e.text)
+		return value{}, err
 	}
 	if !ok {
 		return value{}, failure("D1002", e.pos, e.text, showJSON(v))

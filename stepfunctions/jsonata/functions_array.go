@@ -3,16 +3,7 @@ package jsonata
 import "math"
 
 func arrayFunctions(add adder) {
-	add("append", "<xx:a>", 2, func(c call) (value, error) {
-		var j joiner
-		if err := j.add(c.ev, c.arg(0)); err != nil {
-			return value{}, err
-		}
-		if err := j.add(c.ev, c.arg(1)); err != nil {
-			return value{}, err
-		}
-		return j.value(), nil
-	})
+	add("append", "<xx:a>", 2, func(c call) (value, error) { return c.ev.append(c.arg(0), c.arg(1)) })
 	add("reverse", "<a:a>", 1, reverse)
 	add("distinct", "<x:x>", 1, distinct)
 	add("zip", "<a+>", 0, zip)
@@ -20,6 +11,31 @@ func arrayFunctions(add adder) {
 	add("filter", "<af>", 2, filterFunction)
 	add("single", "<af?>", 2, single)
 	add("reduce", "<afj?:j>", 3, reduce)
+}
+
+// append joins two values. The result has room for more at its end, which the next append to it takes, so that building
+// an array item by item does not copy it every time.
+func (ev *evaluator) append(a, b value) (value, error) {
+	if !a.defined() {
+		return b, nil
+	}
+	if !b.defined() {
+		return a, nil
+	}
+	left, right := asItems(a), asItems(b)
+	if len(left)+len(right) > maxItems {
+		return value{}, bound(tooBig, 0)
+	}
+	if a.kind == kindArray && a.node.room {
+		a.node.room = false
+		left = left[:len(left):cap(left)]
+	} else {
+		if err := ev.spend(len(left)); err != nil {
+			return value{}, err
+		}
+		left = append(make([]value, 0, 2*len(left)+len(right)), left...)
+	}
+	return value{kind: kindArray, node: &node{items: append(left, right...), room: true}}, ev.spend(len(right))
 }
 
 func reverse(c call) (value, error) {

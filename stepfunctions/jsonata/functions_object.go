@@ -34,7 +34,7 @@ func (ev *evaluator) collectKeys(v value, depth int, add func(string)) error {
 	if v.kind != kindArray && v.kind != kindObject {
 		return nil
 	}
-	if depth > ev.limits.Depth {
+	if depth > maxNested {
 		return bound(tooDeep, 0)
 	}
 	if err := ev.spend(v.length()); err != nil {
@@ -69,7 +69,7 @@ func spread(c call) (value, error) {
 }
 
 func (ev *evaluator) spreadInto(out []value, v value, depth int) ([]value, error) {
-	if depth > ev.limits.Depth {
+	if depth > maxNested {
 		return nil, bound(tooDeep, 0)
 	}
 	if v.kind != kindArray && v.kind != kindObject {

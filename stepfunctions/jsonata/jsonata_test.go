@@ -43,7 +43,7 @@ func evaluate(text string, data *jsonvalue.Value, limits jsonata.Limits) (jsonva
 
 // check returns what differs from the expected answer, or "".
 func (c testCase) check() string {
-	v, defined, err := evaluate(c.Expr, c.Data, jsonata.Limits{})
+	v, defined, err := evaluate(c.Expr, c.Data, jsonata.Limits{Depth: 5000})
 	var fault *jsonata.Error
 	switch {
 	case errors.As(err, &fault):

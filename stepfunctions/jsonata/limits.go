@@ -9,24 +9,27 @@ type Limits struct {
 	Steps int64
 	// Time is a bound on wall-clock time; zero means none besides Steps.
 	Time time.Duration
-	// Depth is how deep evaluations may nest, the calls of functions included.
+	// Depth is how deep evaluations may nest: an expression within an expression, the bodies of called functions included.
 	Depth int
-	// Bytes is how much memory arrays and texts may take that the expression builds, all in all.
+	// Bytes is how much memory arrays and texts may take that the expression builds, those it drops again included.
 	Bytes int64
 }
 
-// The largest array and text that AWS lets an expression build, as measured there.
+// The largest array and text that AWS lets an expression build, as measured there: 8 bytes an item, one byte a character.
 const (
 	maxItems = 873_782
-	maxText  = 4 << 20
+	maxText  = 8 * maxItems
 )
 
-// The defaults: around a second of work, a stack of some ten megabytes, memory far above any payload.
+// The defaults: around a second of work, AWS's depth as measured there, and memory that the steps alone would not bound.
 const (
 	defaultSteps = 10_000_000
-	defaultDepth = 10_000
-	defaultBytes = 256 << 20
+	defaultDepth = 100
+	defaultBytes = 1 << 30
 )
+
+// maxNested is how deep arrays and objects may nest that an expression builds and then looks through.
+const maxNested = 5_000
 
 func (l Limits) withDefaults() Limits {
 	if l.Steps == 0 {
@@ -92,7 +95,8 @@ func (ev *evaluator) write(n int) error {
 	if n > maxText {
 		return bound(tooBig, 0)
 	}
-	if err := ev.work(n >> 6); err != nil {
+	// Copying some hundred bytes takes as long as a step.
+	if err := ev.work(n >> 8); err != nil {
 		return err
 	}
 	return ev.allocate(int64(n))

@@ -51,15 +51,15 @@ func shownNumber(f float64) float64 {
 	return rounded
 }
 
-// numberJSON is a number on its way out. A literal that only passed through keeps its text; what no JSON number can say
-// becomes null.
+// numberJSON is a number on its way out. A literal that only passed through keeps its text. What no JSON number can say
+// becomes a string, "Infinity" or "NaN", as measured at AWS.
 func numberJSON(v value) jsonvalue.Value {
 	if v.str == "" {
 		if v.num == math.Trunc(v.num) && math.Abs(v.num) < 1e15 {
 			return jsonvalue.NewInt(int64(v.num))
 		}
 		if math.IsInf(v.num, 0) || math.IsNaN(v.num) {
-			return jsonvalue.Value{}
+			return jsonvalue.NewString(formatNumber(v.num))
 		}
 		v.str = formatNumber(v.num)
 	}

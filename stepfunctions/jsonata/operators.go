@@ -34,7 +34,8 @@ func (ev *evaluator) binary(e *expr, in value, env *frame) (value, error) {
 	case opLess, opLessEqual, opGreater, opGreaterEqual:
 		return compare(e, left, right)
 	case opConcat:
-		return ev.concat(left, right)
+		v, err := ev.concat(left, right)
+		return v, at(err, e.pos, e.text)
 	case opIn:
 		return ev.contains(left, right)
 	}
@@ -156,7 +157,7 @@ func (ev *evaluator) equal(a, b value, depth int) (bool, error) {
 	if a.length() != b.length() {
 		return false, nil
 	}
-	if depth > ev.limits.Depth {
+	if depth > maxNested {
 		return false, bound(tooDeep, 0)
 	}
 	if err := ev.work(a.length()); err != nil {

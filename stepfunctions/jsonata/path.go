@@ -24,7 +24,7 @@ func (ev *evaluator) gather(found []value, in value, name string, depth int) ([]
 	if err := ev.work(len(items)); err != nil {
 		return nil, err
 	}
-	if depth > ev.limits.Depth {
+	if depth > maxNested {
 		return nil, bound(tooDeep, 0)
 	}
 	for _, item := range items {
@@ -57,6 +57,9 @@ func (ev *evaluator) path(e *expr, in value, env *frame) (value, error) {
 	var inputs []value
 	switch {
 	case e.plain:
+		if ev.depth >= ev.limits.Depth {
+			return value{}, bound(tooDeep, e.pos)
+		}
 		v, next, done := ev.straight(e, in, env)
 		if done {
 			if e.group != nil {
@@ -314,11 +317,10 @@ func (ev *evaluator) wildcard(in value) (value, error) {
 			found = append(found, item)
 			continue
 		}
-		before := len(found)
-		found = flatten(found, item)
 		// Joined arrays are plain arrays: a lone item in one does not stand for itself.
 		seq = false
-		if err := ev.spend(len(found) - before); err != nil {
+		var err error
+		if found, err = ev.flatten(found, item, 0); err != nil {
 			return value{}, err
 		}
 	}
@@ -329,15 +331,24 @@ func (ev *evaluator) wildcard(in value) (value, error) {
 }
 
 // flatten appends the items of nested arrays.
-func flatten(found []value, in value) []value {
+func (ev *evaluator) flatten(found []value, in value, depth int) ([]value, error) {
+	if depth > maxNested {
+		return nil, bound(tooDeep, 0)
+	}
+	if err := ev.spend(in.length()); err != nil {
+		return nil, err
+	}
 	for _, item := range in.items() {
-		if item.kind == kindArray {
-			found = flatten(found, item)
-		} else {
+		if item.kind != kindArray {
 			found = append(found, item)
+			continue
+		}
+		var err error
+		if found, err = ev.flatten(found, item, depth+1); err != nil {
+			return nil, err
 		}
 	}
-	return found
+	return found, nil
 }
 
 func (ev *evaluator) descendants(in value) (value, error) {
@@ -356,7 +367,7 @@ func (ev *evaluator) descendants(in value) (value, error) {
 
 // descend appends the value and everything below it, arrays only by their items.
 func (ev *evaluator) descend(found []value, in value, depth int) ([]value, error) {
-	if depth > ev.limits.Depth {
+	if depth > maxNested {
 		return nil, bound(tooDeep, 0)
 	}
 	if err := ev.spend(1); err != nil {

@@ -85,8 +85,19 @@ func (v value) letter() byte {
 	return letters[v.kind]
 }
 
+// maxTries bounds the search for how arguments meet parameters, which several repeated parameters can make long.
+const maxTries = 10_000
+
 // match finds how many arguments each parameter takes, the first as many as they can. whole says that none may be left.
 func (s *signature) match(params []parameter, args []value, taken []int, whole bool) bool {
+	tries := 0
+	return matchParameters(params, args, taken, whole, &tries)
+}
+
+func matchParameters(params []parameter, args []value, taken []int, whole bool, tries *int) bool {
+	if *tries++; *tries > maxTries {
+		return false
+	}
 	if len(params) == 0 {
 		return !whole || len(args) == 0
 	}
@@ -103,7 +114,7 @@ func (s *signature) match(params []parameter, args []value, taken []int, whole b
 		n++
 	}
 	for ; n >= least; n-- {
-		if s.match(params[1:], args[n:], taken[1:], whole) {
+		if matchParameters(params[1:], args[n:], taken[1:], whole, tries) {
 			taken[0] = n
 			return true
 		}

@@ -121,7 +121,7 @@ func (ev *evaluator) stringOf(v value, pretty bool) (string, error) {
 		return v.str, nil
 	case kindNumber:
 		if math.IsInf(v.num, 0) || math.IsNaN(v.num) {
-			return "", failure("D3001", 0, "string")
+			return "", failure("D3001", 0, "")
 		}
 		return formatNumber(shownNumber(v.num)), nil
 	}
@@ -172,7 +172,7 @@ func (w *writer) write(v value, depth int) error {
 }
 
 func (w *writer) container(v value, depth int) error {
-	if depth > w.ev.limits.Depth {
+	if depth > maxNested {
 		return bound(tooDeep, 0)
 	}
 	v.node.load()

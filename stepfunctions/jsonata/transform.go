@@ -38,8 +38,11 @@ func (ev *evaluator) change(e *expr, match value, env *frame) error {
 		if update.kind != kindObject {
 			return failure("T2011", e.rhs.pos, "", showJSON(update))
 		}
-		if match.kind == kindObject {
-			update.node.load()
+		update.node.load()
+		switch {
+		case match.kind != kindObject && match.kind != kindArray && len(update.node.keys) > 0:
+			return bound("The transform expression cannot change a value that is not an object: "+showJSON(match), e.pos)
+		case match.kind == kindObject:
 			for i, key := range update.node.keys {
 				match.node.set(key, update.node.items[i])
 			}
@@ -74,7 +77,7 @@ func (ev *evaluator) clone(v value, depth int) (value, error) {
 	if v.kind != kindArray && v.kind != kindObject {
 		return v, nil
 	}
-	if depth > ev.limits.Depth {
+	if depth > maxNested {
 		return value{}, bound(tooDeep, 0)
 	}
 	v.node.load()

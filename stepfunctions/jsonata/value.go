@@ -56,8 +56,10 @@ type node struct {
 	// that source no longer tells the content.
 	source            jsonvalue.Value
 	unloaded, changed bool
-	tuples            []tuple
-	fn                *callable
+	// room says that the spare capacity of items belongs to this array alone; see append.
+	room   bool
+	tuples []tuple
+	fn     *callable
 }
 
 // indexFrom is the object size from which keys are found through a map; below it a scan is faster.
@@ -246,8 +248,8 @@ func fromJSON(v jsonvalue.Value) value {
 	}
 }
 
-// export returns the JSON of a value. Numbers that JSON cannot say become null, as with JSON.stringify. Values may share
-// their parts, so that writing them out is bounded work.
+// export returns the JSON of a value. Values may share their parts, so that writing them out is
+// bounded work.
 func (ev *evaluator) export(v value, depth int) (jsonvalue.Value, error) {
 	switch v.kind {
 	case kindBool:
