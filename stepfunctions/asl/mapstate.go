@@ -183,7 +183,7 @@ func (o *object) readerConfig() ReaderConfig {
 	if c.ItemsPointer != "" && c.ItemsPointer[0] != '/' {
 		o.p.errorf(CodeSchema, o.field("ItemsPointer"), "Value must be a valid JSON pointer: it starts with '/'")
 	}
-	c.MaxItems = o.integer("MaxItems", 1, maxItems)
+	c.MaxItems = o.integer("MaxItems", 0, maxItems)
 	return c
 }
 

@@ -41,8 +41,11 @@ type StateTest struct {
 	RevealSecrets bool
 	// Config places the test inside retries and iterations.
 	Config TestConfiguration
-	// Perform does the work of a Task state.
+	// Perform does the work of a Task state. For an HTTP task it also sets Request and Response.
 	Perform func(Task) (output string, f *Failure)
+	// Request and Response are what went over the wire; level TRACE shows them.
+	Request  *HTTPRequest
+	Response *HTTPResponse
 	// Items reads and groups the items of a distributed Map; nil knows JSON data only and no batches.
 	Items ItemSource
 }
@@ -121,6 +124,9 @@ type Inspection struct {
 	Result              *string `json:"result,omitempty"`
 	AfterResultSelector *string `json:"afterResultSelector,omitempty"`
 	AfterResultPath     *string `json:"afterResultPath,omitempty"`
+	// Request and Response are those of an HTTP task, at level TRACE.
+	Request  *HTTPRequest  `json:"request,omitempty"`
+	Response *HTTPResponse `json:"response,omitempty"`
 	// Variables are all workflow variables after the state.
 	Variables *string `json:"variables,omitempty"`
 	// ErrorDetails tells which retrier or catcher took a failure.
@@ -129,6 +135,24 @@ type Inspection struct {
 	MaxConcurrency             *int64   `json:"maxConcurrency,omitempty"`
 	ToleratedFailureCount      *int64   `json:"toleratedFailureCount,omitempty"`
 	ToleratedFailurePercentage *float64 `json:"toleratedFailurePercentage,omitempty"`
+}
+
+// HTTPRequest is what an HTTP task sent. Headers are a JSON object.
+type HTTPRequest struct {
+	Protocol string `json:"protocol,omitempty"`
+	Method   string `json:"method,omitempty"`
+	URL      string `json:"url,omitempty"`
+	Headers  string `json:"headers,omitempty"`
+	Body     string `json:"body,omitempty"`
+}
+
+// HTTPResponse is what an HTTP task was answered. Headers are a JSON object.
+type HTTPResponse struct {
+	Protocol      string `json:"protocol,omitempty"`
+	StatusCode    string `json:"statusCode,omitempty"`
+	StatusMessage string `json:"statusMessage,omitempty"`
+	Headers       string `json:"headers,omitempty"`
+	Body          string `json:"body,omitempty"`
 }
 
 // ErrorDetails are the indices in Catch and Retry.

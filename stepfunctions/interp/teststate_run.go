@@ -63,6 +63,9 @@ func TestState(in *StateTest) (*TestedState, error) {
 	if f != nil {
 		test.failed(f)
 	}
+	if in.Level == InspectTrace {
+		test.seen.Request, test.seen.Response = in.Request, in.Response
+	}
 	if in.Level != InspectInfo {
 		test.out.Inspection = &test.seen
 	}

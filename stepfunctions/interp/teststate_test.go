@@ -35,6 +35,9 @@ type stateTestCase struct {
 	// Performed is what the work of a Task yields; Failed is its failure. NoWork makes performing a task a mistake.
 	Performed *string
 	Failed    *interp.Failure
+	// Request and Response are those of the performed HTTP task.
+	Request  *interp.HTTPRequest
+	Response *interp.HTTPResponse
 	// WaitSeconds is how long the state must wait.
 	WaitSeconds int64
 	// Want is the answer; WantRefusal is the text of a refusal instead.
@@ -67,6 +70,7 @@ func (c *stateTestCase) run(t *testing.T) (*interp.TestedState, error) {
 		in.Mock = &interp.Mock{Result: c.Mock.Result, Error: c.Mock.Error, Mode: c.Mock.Mode}
 	}
 	in.Perform = func(task interp.Task) (string, *interp.Failure) {
+		in.Request, in.Response = c.Request, c.Response
 		switch {
 		case c.WantTask != nil && *c.WantTask != task.Input:
 			t.Errorf("the task got %s", task.Input)
