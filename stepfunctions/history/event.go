@@ -95,6 +95,8 @@ type Event struct {
 type Details struct {
 	key    string
 	fields []field
+	// room is for the first fields: few events have more.
+	room [4]field
 }
 
 type field struct {
@@ -114,7 +116,11 @@ const (
 )
 
 // NewDetails returns empty details; key is the detail object's name, such as stateEnteredEventDetails.
-func NewDetails(key string) *Details { return &Details{key: key} }
+func NewDetails(key string) *Details {
+	d := &Details{key: key}
+	d.fields = d.room[:0]
+	return d
+}
 
 // Text adds a text.
 func (d *Details) Text(name, value string) *Details {

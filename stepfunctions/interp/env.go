@@ -44,6 +44,9 @@ func (x *Execution) env(t *thread) *env { return &env{x: x, t: t, s: t.state, in
 
 // with returns the same environment with another "$".
 func (e *env) with(input jsonvalue.Value) *env {
+	if input == e.input {
+		return e
+	}
 	c := *e
 	c.input = input
 	return &c

@@ -61,6 +61,8 @@ type Execution struct {
 	step *Step
 	// size is about how many bytes the step's events take.
 	size int
+	// scratch is where texts are put together.
+	scratch []byte
 	// overflow is set when an event did not fit into the history any more.
 	overflow bool
 	saved    saved
@@ -205,7 +207,13 @@ func (x *Execution) begin(now time.Time) {
 	x.now = now.Truncate(time.Millisecond)
 	x.step = &Step{}
 	x.size = 0
+	if cap(x.scratch) > maxScratchBytes {
+		x.scratch = nil
+	}
 }
+
+// maxScratchBytes is how much of the scratch buffer is kept from step to step.
+const maxScratchBytes = 64 << 10
 
 // emit appends a history event and returns its id. The last place of a full history is kept for the end of the
 // execution.
@@ -306,11 +314,11 @@ func (x *Execution) ring(t *thread) {
 	}
 }
 
-// timeOut ends an execution that ran longer than it may.
+// timeOut ends an execution that ran longer than it may. Only the event names the error: AWS describes such an execution
+// without one.
 func (x *Execution) timeOut() {
-	name := asl.ErrTimeout
-	x.state.err = &name
-	x.emit(0, history.ExecutionTimedOut, history.NewDetails("executionTimedOutEventDetails").Text("error", name))
+	x.emit(0, history.ExecutionTimedOut,
+		history.NewDetails("executionTimedOutEventDetails").Text("error", asl.ErrTimeout))
 	x.finish(TimedOut)
 }
 

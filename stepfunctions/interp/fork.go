@@ -76,7 +76,7 @@ func (x *Execution) startParallel(t *thread) {
 		x.fail(t, f)
 		return
 	}
-	text := in.String()
+	text := x.text(t, in)
 	if len(text) > MaxPayloadBytes {
 		x.fail(t, tooLarge(t.state.Name))
 		return
@@ -183,7 +183,7 @@ func (x *Execution) startIteration(t *thread, previous int64) {
 		x.fail(t, f)
 		return
 	}
-	text := item.String()
+	text := x.text(t, item)
 	if len(text) > MaxPayloadBytes {
 		x.fail(t, tooLarge(t.state.Name))
 		return

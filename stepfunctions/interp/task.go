@@ -78,7 +78,7 @@ func (e *env) task() (*task, *failure) {
 	if in, f = e.effectiveInput(); f != nil {
 		return nil, f
 	}
-	if n.input = in.String(); len(n.input) > MaxPayloadBytes {
+	if n.input = e.x.text(e.t, in); len(n.input) > MaxPayloadBytes {
 		return nil, tooLarge(s.Name)
 	}
 	if fields.Credentials != nil {

@@ -203,7 +203,7 @@ func (x *Execution) execute(t *thread) {
 // exit records the end of a state and moves the thread on: to the next state, or out of its scope. assigned are the
 // variables to set, null when there are none.
 func (x *Execution) exit(t *thread, next string, output, assigned jsonvalue.Value) {
-	text := output.String()
+	text := x.text(t, output)
 	if len(text) > MaxPayloadBytes {
 		x.fail(t, tooLarge(t.state.Name))
 		return
@@ -221,6 +221,15 @@ func (x *Execution) exit(t *thread, next string, output, assigned jsonvalue.Valu
 		return
 	}
 	x.endScope(t, output, text)
+}
+
+// text returns the compact text of a value at a state; most often it is the state's input unchanged.
+func (x *Execution) text(t *thread, v jsonvalue.Value) string {
+	if v == t.input {
+		return t.inputText
+	}
+	x.scratch = v.Append(x.scratch[:0])
+	return string(x.scratch)
 }
 
 func (x *Execution) endScope(t *thread, output jsonvalue.Value, text string) {
