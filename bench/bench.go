@@ -55,7 +55,7 @@ type profile struct {
 }
 
 var profiles = map[string]profile{
-	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, executions: 4000, waiting: 20_000, idle: 4 * time.Second},
+	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, executions: 10_000, waiting: 20_000, idle: 4 * time.Second},
 	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, executions: 20_000, waiting: 100_000, idle: 30 * time.Second},
 }
 

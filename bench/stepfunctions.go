@@ -30,7 +30,7 @@ const (
 			"Item":{"Type":"Pass","End":true}}}}}}`
 	oneWait    = `{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":31536000,"End":true}}}`
 	mapItems   = 1000
-	sfnCallers = 16
+	sfnCallers = 64
 	machineARN = "arn:aws:states:us-east-1:123456789012:stateMachine:"
 )
 

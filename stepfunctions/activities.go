@@ -3,9 +3,9 @@ package stepfunctions
 import (
 	"encoding/json"
 	"errors"
-	"time"
 
-	"gust/stepfunctions/interp"
+	"gust/stepfunctions/arns"
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
@@ -42,9 +42,13 @@ func (s *Service) createActivity(r request, in *createActivityInput) (*createAct
 	if err != nil {
 		return nil, err
 	}
+	encryption, err := orJSON[encryptionConfiguration](in.EncryptionConfiguration, defaultEncryption)
+	if err != nil {
+		return nil, err
+	}
 	a := &journal.Activity{
-		ARN: makeARN(r.region, s.config.AccountID, "activity", *in.Name), Name: *in.Name, Region: r.region, Created: s.now(),
-		Tags: string(tags), Encryption: orJSON(in.EncryptionConfiguration, defaultEncryption),
+		ARN: arns.Make(r.region, s.config.AccountID, "activity", *in.Name), Name: *in.Name, Region: r.region, Created: s.now(),
+		Tags: string(tags), Encryption: encryption,
 	}
 	created, err := s.journal.ActivityCreate(a)
 	if err != nil {
@@ -61,7 +65,7 @@ func (s *Service) createActivity(r request, in *createActivityInput) (*createAct
 		}
 		a = old
 	}
-	s.engine.hub.register(a.ARN)
+	s.engine.RegisterActivity(a.ARN)
 	return &createActivityOutput{a.ARN, epoch(a.Created)}, nil
 }
 
@@ -110,7 +114,7 @@ func (s *Service) deleteActivity(_ request, in *activityInput) (*empty, error) {
 	if err := s.journal.ActivityDelete(*in.ActivityArn); err != nil {
 		return nil, err
 	}
-	s.engine.hub.unregister(*in.ActivityArn)
+	s.engine.UnregisterActivity(*in.ActivityArn)
 	return &empty{}, nil
 }
 
@@ -151,14 +155,8 @@ func (s *Service) listActivities(r request, in *pageInput) (*listActivitiesOutpu
 	return out, nil
 }
 
-type getActivityTaskOutput struct {
-	TaskToken *string `json:"taskToken,omitempty"`
-	Input     *string `json:"input,omitempty"`
-}
-
-// getActivityTask gives a worker the oldest task of an activity. It waits for one for a minute; the answer without a
-// task has no members.
-func (s *Service) getActivityTask(r request, in *activityInput) (*getActivityTaskOutput, error) {
+// getActivityTask gives a worker the oldest task of an activity.
+func (s *Service) getActivityTask(r request, in *activityInput) (*engine.WorkerTask, error) {
 	var v violations
 	v.text("activityArn", in.ActivityArn, 1, maxARN)
 	v.length("workerName", in.WorkerName, 1, maxName)
@@ -174,61 +172,5 @@ func (s *Service) getActivityTask(r request, in *activityInput) (*getActivityTas
 			return nil, err
 		}
 	}
-	timeout := time.NewTimer(pollTime)
-	defer timeout.Stop()
-	for {
-		ref, p, full := s.engine.hub.take(a.ARN)
-		if full {
-			return nil, server.Errorf("ActivityWorkerLimitExceeded", "Activity Worker Limit Exceeded: '%s'", a.ARN)
-		}
-		if p != nil {
-			var ok bool
-			if ref, ok = s.engine.wait(r, a.ARN, p, timeout.C); !ok {
-				return &getActivityTaskOutput{}, nil
-			}
-		}
-		out, err := s.engine.fetch(a.ARN, ref, orText(in.WorkerName, ""))
-		if err != nil || out != nil {
-			return out, err
-		}
-		// The task timed out or was cancelled in the same moment: the next one will do.
-	}
-}
-
-// wait parks a request until there is a task for it, its time is over, or nobody waits for its answer any more.
-func (e *engine) wait(r request, arn string, p *poller, timeout <-chan time.Time) (ref taskRef, ok bool) {
-	select {
-	case ref = <-p.task:
-		return ref, true
-	case <-timeout:
-	case <-r.ctx.Done():
-	case <-e.ctx.Done():
-	}
-	e.hub.leave(arn, p)
-	return ref, false
-}
-
-// fetch starts a task for a worker. Both results are nil when the task has ended.
-func (e *engine) fetch(arn string, ref taskRef, worker string) (*getActivityTaskOutput, error) {
-	var task interp.Task
-	_, err := e.do(ref.execution, item{
-		event:    interp.TaskStarted{ID: ref.task, Worker: worker},
-		withdraw: ref.task,
-		check: func(l *live) error {
-			found, ok := l.x.TaskByID(ref.task)
-			if !ok || found.Started {
-				return errTaskClosed
-			}
-			task = found
-			return nil
-		},
-	})
-	switch {
-	case errors.Is(err, errTaskClosed), errors.Is(err, errEnded), errors.Is(err, journal.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		e.hub.giveBack(arn, ref)
-		return nil, err
-	}
-	return &getActivityTaskOutput{&task.Token, &task.Input}, nil
+	return s.engine.Poll(r.ctx, a.ARN, orText(in.WorkerName, ""))
 }

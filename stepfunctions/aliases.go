@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
@@ -94,7 +95,7 @@ func (s *Service) checkRouting(r request, routing []routingItem) (*journal.Machi
 		return nil, invalidRouting("Sum of routing configuration weights must equal 100. Received: [%s]",
 			strings.Trim(strings.Join(strings.Fields(fmt.Sprint(weights)), ", "), "[]"))
 	}
-	m, err := s.engine.machines.get(r.ctx, machine)
+	m, err := s.engine.Machines.Get(r.ctx, machine)
 	if errors.Is(err, journal.ErrNotFound) {
 		return nil, resourceMissing(arns[0])
 	}
@@ -146,7 +147,7 @@ func (s *Service) createAlias(r request, in *createAliasInput) (*createAliasOutp
 	if err != nil {
 		return nil, err
 	}
-	if m.Status == statusDeleting {
+	if m.Status == engine.Deleting {
 		return nil, machineDeleting(m.ARN)
 	}
 	routing, err := encode(in.RoutingConfiguration)
@@ -163,7 +164,7 @@ func (s *Service) storeAlias(r request, m *journal.Machine, a *journal.Alias) (*
 	created, err := s.journal.AliasCreate(a, maxAliases)
 	switch {
 	case errors.Is(err, journal.ErrTooMany):
-		return nil, server.Errorf("ServiceQuotaExceededException", "The state machine has the maximum number of %d aliases: "+
+		return nil, overQuota("The state machine has the maximum number of %d aliases: "+
 			"delete some that are not needed", maxAliases)
 	case err != nil:
 		return nil, err
@@ -194,7 +195,7 @@ func (s *Service) alias(r request, text string) (*journal.Machine, *journal.Alia
 		return nil, nil, err
 	}
 	arn, name := a.qualified()
-	m, err := s.engine.machines.get(r.ctx, arn)
+	m, err := s.engine.Machines.Get(r.ctx, arn)
 	if err == nil {
 		var found *journal.Alias
 		if found, err = s.journal.AliasGet(r.ctx, m.ID, name); err == nil {
@@ -229,7 +230,7 @@ func (s *Service) updateAlias(r request, in *aliasInput) (*updateAliasOutput, er
 	if err != nil {
 		return nil, err
 	}
-	if m.Status == statusDeleting {
+	if m.Status == engine.Deleting {
 		return nil, machineDeleting(m.ARN)
 	}
 	if in.RoutingConfiguration != nil {

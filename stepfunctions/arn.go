@@ -1,7 +1,6 @@
 package stepfunctions
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -45,25 +44,6 @@ func machineARN(text string) (arn, error) {
 	return a, err
 }
 
-func regionOf(text string) string {
-	parts := strings.SplitN(text, ":", 5)
-	if len(parts) < 5 {
-		return ""
-	}
-	return parts[3]
-}
-
-// partition returns the ARN partition of a region.
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
-}
-
 // qualified cuts a machine's ARN into the unqualified ARN and its qualifier, which is a version's number or an alias.
 func (a arn) qualified() (machine, qualifier string) {
 	_, qualifier, _ = strings.Cut(a.rest, ":")
@@ -80,10 +60,6 @@ func versionNumber(qualifier string) int64 {
 		return 0
 	}
 	return n
-}
-
-func makeARN(region, account, kind, rest string) string {
-	return fmt.Sprintf("arn:%s:states:%s:%s:%s:%s", partition(region), region, account, kind, rest)
 }
 
 // maxName is the longest name of a machine, execution, activity or alias.

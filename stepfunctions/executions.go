@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
@@ -71,7 +72,7 @@ func describeExecution(e *journal.Execution, now time.Time, data bool) *describe
 		ExecutionArn: e.ARN, StateMachineArn: e.MachineARN, Name: e.Name, Status: shownStatus(e), StartDate: epoch(e.Started),
 		StopDate: epoch(e.Stopped), TraceHeader: e.TraceHeader, StateMachineVersionArn: e.VersionARN,
 		StateMachineAliasArn: e.AliasARN, RedriveCount: e.Redrives, RedriveDate: epoch(e.Redriven),
-		InputDetails: &dataDetails{data},
+		InputDetails: &dataDetails{data}, Error: e.Error, Cause: e.Cause,
 	}
 	if e.Output != nil {
 		out.OutputDetails = &dataDetails{data}
@@ -79,11 +80,7 @@ func describeExecution(e *journal.Execution, now time.Time, data bool) *describe
 	if data {
 		out.Input, out.Output = &e.Input, e.Output
 	}
-	if e.Status != string(interp.TimedOut) {
-		// The error of a timeout is only in the history, as at AWS.
-		out.Error, out.Cause = e.Error, e.Cause
-	}
-	out.RedriveStatus, out.RedriveStatusReason = redriveStatus(e, now)
+	out.RedriveStatus, out.RedriveStatusReason = engine.RedriveStatus(e, now)
 	return out
 }
 
@@ -113,8 +110,9 @@ func (s *Service) describeExecution(r request, in *executionInput) (*describeExe
 		return nil, err
 	}
 	out := describeExecution(e, s.now(), orText(in.IncludedData, allData) == allData)
+	out.RedriveStatus, out.RedriveStatusReason = s.redriveStatus(r, e)
 	if e.MapRun != 0 {
-		run, err := s.engine.mapRun(e.MapRun)
+		run, err := s.engine.MapRun(e.MapRun)
 		if err != nil {
 			return nil, err
 		}
@@ -141,7 +139,7 @@ func (s *Service) describeStateMachineForExecution(r request, in *executionInput
 	}
 	out.StateMachineArn, out.Name, out.UpdateDate = e.MachineARN, e.MachineName, epoch(revision.Updated)
 	if e.MapRun != 0 {
-		run, err := s.engine.mapRun(e.MapRun)
+		run, err := s.engine.MapRun(e.MapRun)
 		if err != nil {
 			return nil, err
 		}
@@ -179,8 +177,8 @@ func (s *Service) stopExecution(r request, in *stopExecutionInput) (*stopExecuti
 		return nil, err
 	}
 	if e.Status == string(interp.Running) {
-		stopped, err := s.engine.do(e.ID, item{event: interp.Abort{Error: in.Error, Cause: in.Cause}})
-		if err != nil && !errors.Is(err, errEnded) {
+		stopped, err := s.engine.Do(e.ID, engine.Item{Event: interp.Abort{Error: in.Error, Cause: in.Cause}})
+		if err != nil && !errors.Is(err, engine.ErrEnded) {
 			return nil, err
 		}
 		e = stopped

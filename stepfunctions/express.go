@@ -1,36 +1,30 @@
 package stepfunctions
 
 import (
-	"strings"
-
 	"github.com/google/uuid"
 
+	"gust/stepfunctions/arns"
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
 
-// isExpress tells an express execution by its ARN.
-func isExpress(arn string) bool {
-	parts := strings.SplitN(arn, ":", 7)
-	return len(parts) == 7 && parts[5] == "express"
-}
-
 // expressARN makes the ARN of an express execution: each start is another execution, whatever its name.
 func (s *Service) expressARN(m *journal.Machine, name string) string {
-	return makeARN(m.Region, s.config.AccountID, "express", m.Name+":"+name+":"+uuid.NewString())
+	return arns.Make(m.Region, s.config.AccountID, "express", m.Name+":"+name+":"+uuid.NewString())
 }
 
 // startExpress starts an execution that is in memory only. ended may be nil.
 func (s *Service) startExpress(r request, row *journal.Execution, ended func(*journal.Execution)) (
 	*startExecutionOutput, error,
 ) {
-	compiled, err := s.engine.machines.revision(r.ctx, row.Revision)
+	compiled, err := s.engine.Machines.Revision(r.ctx, row.Revision)
 	if err != nil {
 		return nil, err
 	}
 	arn, started := row.ARN, row.Started
-	if _, err := s.engine.begin(row, compiled, ended); err != nil {
+	if _, err := s.engine.Begin(row, compiled, ended); err != nil {
 		return nil, err
 	}
 	s.starts.accepted.Add(1)
@@ -87,22 +81,19 @@ func (s *Service) startSyncExecution(r request, in *startExecutionInput) (*start
 	select {
 	case e := <-ended:
 		return syncOutput(&e, orText(in.IncludedData, allData) == allData), nil
-	case <-s.engine.ctx.Done():
-		return nil, errStopped
+	case <-s.engine.Done():
+		return nil, engine.ErrStopped
 	}
 }
 
 func syncOutput(e *journal.Execution, data bool) *startSyncExecutionOutput {
 	out := &startSyncExecutionOutput{
 		ExecutionArn: e.ARN, StateMachineArn: e.MachineARN, Name: e.Name, StartDate: epoch(e.Started), StopDate: epoch(e.Stopped),
-		Status: e.Status, TraceHeader: e.TraceHeader,
+		Status: e.Status, TraceHeader: e.TraceHeader, Error: e.Error, Cause: e.Cause,
 		InputDetails: &dataDetails{data},
 	}
 	if e.Status == string(interp.Succeeded) {
 		out.OutputDetails = &dataDetails{data}
-	}
-	if e.Status != string(interp.TimedOut) {
-		out.Error, out.Cause = e.Error, e.Cause
 	}
 	if data {
 		out.Input, out.Output = &e.Input, e.Output

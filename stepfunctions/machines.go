@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/asl"
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
@@ -14,12 +16,7 @@ const (
 	typeStandard = "STANDARD"
 	typeExpress  = "EXPRESS"
 
-	statusActive   = "ACTIVE"
-	statusDeleting = "DELETING"
-
-	// defaultLogging and defaultTracing are what AWS shows for a machine that sets neither.
-	defaultLogging = `{"level":"OFF","includeExecutionData":false}`
-	defaultTracing = `{"enabled":false}`
+	statusActive = "ACTIVE"
 
 	maxDescription = 256
 	maxARN         = 256
@@ -127,13 +124,17 @@ func (s *Service) storeMachine(r request, in *createStateMachineInput, machineTy
 	if err != nil {
 		return nil, err
 	}
+	set, err := readSettings(in.LoggingConfiguration, in.TracingConfiguration, in.EncryptionConfiguration,
+		settings{defaultLogging, defaultTracing, ""})
+	if err != nil {
+		return nil, err
+	}
 	m := &journal.Machine{
-		ARN: makeARN(r.region, s.config.AccountID, "stateMachine", *in.Name), Name: *in.Name, Region: r.region,
+		ARN: arns.Make(r.region, s.config.AccountID, "stateMachine", *in.Name), Name: *in.Name, Region: r.region,
 		Type: machineType, Status: statusActive, Created: now, Tags: string(tags),
 		Revision: journal.Revision{
-			Definition: *in.Definition, RoleARN: *in.RoleArn, Logging: orJSON(in.LoggingConfiguration, defaultLogging),
-			Tracing: orJSON(in.TracingConfiguration, defaultTracing), Encryption: orJSON(in.EncryptionConfiguration, ""),
-			Updated: now,
+			Definition: *in.Definition, RoleARN: *in.RoleArn, Logging: set.logging, Tracing: set.tracing,
+			Encryption: set.encryption, Updated: now,
 		},
 	}
 	created, err := s.journal.MachineCreate(m)
@@ -144,7 +145,7 @@ func (s *Service) storeMachine(r request, in *createStateMachineInput, machineTy
 	if err != nil {
 		return nil, err
 	}
-	if old.Status == statusDeleting {
+	if old.Status == engine.Deleting {
 		return nil, machineDeleting(m.ARN)
 	}
 	if same, err := s.sameMachine(r, old, m, in); err != nil || same {
@@ -186,7 +187,7 @@ func (s *Service) machine(r request, text string) (*journal.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.engine.machines.get(r.ctx, a.text)
+	m, err := s.engine.Machines.Get(r.ctx, a.text)
 	if errors.Is(err, journal.ErrNotFound) {
 		return nil, machineMissing(a.text)
 	}
@@ -242,11 +243,11 @@ func (s *Service) describe(r request, revision *journal.Revision, includedData *
 		out.Definition = "{}"
 		return out, nil
 	}
-	compiled, err := s.engine.machines.revision(r.ctx, revision.ID)
+	compiled, err := s.engine.Machines.Revision(r.ctx, revision.ID)
 	if err != nil {
 		return nil, err
 	}
-	out.VariableReferences = compiled.machine.VariableReferences()
+	out.VariableReferences = compiled.Machine.VariableReferences()
 	return out, nil
 }
 
@@ -288,7 +289,7 @@ func (s *Service) deleteStateMachine(r request, in *machineInput) (*empty, error
 	if err != nil {
 		return nil, err
 	}
-	return &empty{}, s.engine.deleteMachine(r.ctx, m)
+	return &empty{}, s.engine.DeleteMachine(r.ctx, m)
 }
 
 type pageInput struct {

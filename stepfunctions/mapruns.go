@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/history"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
@@ -112,6 +113,9 @@ func (s *Service) countChildren(ctx context.Context, run *journal.MapRun, out *d
 		children.FailuresNotRedrivable += t.Unredrivable
 		items.FailuresNotRedrivable += t.Unredrivable
 	}
+	activeChildren, activeItems := s.engine.MapRunActive(run.ID)
+	items.add(string(interp.Running), activeItems)
+	children.add(string(interp.Running), activeChildren)
 	items.Pending, children.Pending = max(0, items.Pending), max(0, children.Pending)
 	return nil
 }
@@ -131,7 +135,10 @@ func (s *Service) updateMapRun(r request, in *mapRunInput) (*empty, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed, err := s.engine.updateMapRun(run.ID, in)
+	changed, err := s.engine.UpdateMapRun(run.ID, engine.MapRunBounds{
+		MaxConcurrency: in.MaxConcurrency, ToleratedFailurePercentage: in.ToleratedFailurePercentage,
+		ToleratedFailureCount: in.ToleratedFailureCount,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -6,52 +6,17 @@ import (
 	"regexp"
 	"time"
 
-	"gust/stepfunctions/history"
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
 
-// Bounds of a redrive.
+// Bounds of the memory for client tokens.
 const (
-	redrivablePeriod = 14 * 24 * time.Hour
-	maxExecutionTime = 365 * 24 * time.Hour
 	redriveTokenLife = 15 * time.Minute
 	maxRedriveTokens = 10
 )
-
-// The values of redriveStatus.
-const (
-	redrivable         = "REDRIVABLE"
-	notRedrivable      = "NOT_REDRIVABLE"
-	redrivableByMapRun = "REDRIVABLE_BY_MAP_RUN"
-)
-
-// redriveStatus says whether an execution can be redriven, and why not.
-func redriveStatus(e *journal.Execution, now time.Time) (status, reason string) {
-	if reason = whyNotRedrivable(e, now); reason != "" {
-		return notRedrivable, reason
-	}
-	if e.MapRun != 0 {
-		return redrivableByMapRun, ""
-	}
-	return redrivable, ""
-}
-
-// whyNotRedrivable returns why an execution cannot be redriven, or "".
-func whyNotRedrivable(e *journal.Execution, now time.Time) string {
-	switch {
-	case e.Status == string(interp.Running) || e.Status == string(interp.Succeeded):
-		return "Execution is " + e.Status + " and cannot be redriven"
-	case e.LastEvent >= history.MaxEvents-1:
-		return "Execution history event limit exceeded"
-	case now.Sub(e.Started) > maxExecutionTime:
-		return "Execution has exceeded the max execution time"
-	case now.Sub(e.Stopped) > redrivablePeriod:
-		return "Execution redrivable period exceeded"
-	}
-	return ""
-}
 
 type redriveExecutionInput struct {
 	ExecutionArn *string `json:"executionArn"`
@@ -77,36 +42,46 @@ func (s *Service) redriveExecution(r request, in *redriveExecutionInput) (*redri
 		return nil, err
 	}
 	var repeated time.Time
-	row, err := s.engine.do(e.ID, item{
-		event: interp.Redrive{},
-		check: func(l *live) error {
-			row := l.row
+	row, err := s.engine.Do(e.ID, engine.Item{
+		Event: interp.Redrive{},
+		Check: func(_ *interp.Execution, row *journal.Execution) error {
 			if in.ClientToken != nil {
 				if repeated = s.redrivenWith(row, *in.ClientToken); !repeated.IsZero() {
 					return errRepeated
 				}
 			}
-			return s.refuseRedrive(row)
+			return s.refuseRedrive(r, row)
 		},
-		note: func(row *journal.Execution) { s.rememberToken(row, in.ClientToken) },
+		Note: func(row *journal.Execution) { s.rememberToken(row, in.ClientToken) },
 	})
 	switch {
 	case errors.Is(err, errRepeated):
 		return &redriveExecutionOutput{RedriveDate: epoch(repeated)}, nil
-	case errors.Is(err, errEnded):
-		return nil, s.refuseRedrive(row)
+	case errors.Is(err, engine.ErrEnded):
+		return nil, s.refuseRedrive(r, row)
 	case err != nil:
 		return nil, err
 	}
 	return &redriveExecutionOutput{RedriveDate: epoch(row.Redriven)}, nil
 }
 
+// redriveStatus says whether an execution can be redriven, and why not.
+func (s *Service) redriveStatus(r request, row *journal.Execution) (status, reason string) {
+	status, reason = engine.RedriveStatus(row, s.now())
+	if status == engine.Redrivable {
+		if m, err := s.engine.Machines.Get(r.ctx, row.MachineARN); err == nil && m.Status == engine.Deleting {
+			return engine.NotRedrivable, "State machine is in DELETING status"
+		}
+	}
+	return status, reason
+}
+
 // refuseRedrive says why an execution is not redriven, nil when it is.
-func (s *Service) refuseRedrive(row *journal.Execution) error {
-	switch status, reason := redriveStatus(row, s.now()); status {
-	case redrivable:
+func (s *Service) refuseRedrive(r request, row *journal.Execution) error {
+	switch status, reason := s.redriveStatus(r, row); status {
+	case engine.Redrivable:
 		return nil
-	case redrivableByMapRun:
+	case engine.RedrivableByMapRun:
 		return server.Errorf("ExecutionNotRedrivable", "Execution was started by a Map Run and can only be redriven by it")
 	default:
 		return server.Errorf("ExecutionNotRedrivable", "%s", reason)

@@ -22,6 +22,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/events"
 	"gust/stepfunctions/handlers"
 	"gust/stepfunctions/journal"
@@ -55,13 +56,16 @@ type Config struct {
 	Logger *slog.Logger
 	// Faults, when set, can make requests fail on purpose.
 	Faults *server.Faults
-	// DataDir is the folder that stands for S3 in distributed maps: <DataDir>/<bucket>/<key>. Empty means none.
-	DataDir string
+	// S3Folder is the folder that stands for S3 in distributed maps: <S3Folder>/<bucket>/<key>. Empty means none.
+	S3Folder string
 	// MockFile is a file of mocked responses in the form of MockConfigFile.json; an execution started with
 	// STATE_MACHINE_ARN#TEST_CASE gets them. Empty means none.
 	MockFile string
-	// Keys are secret access keys by the ids of their keys. When there are any, requests must be signed with one of them.
-	Keys map[string]string
+	// AccessKeys are secret access keys by the ids of their keys. When there are any, requests must be signed with one of
+	// them; otherwise any credentials will do.
+	AccessKeys map[string]string
+	// Queues, when set, answers requests to Amazon SQS on the service's address.
+	Queues http.Handler
 	// Events, when set, gets the status changes of standard executions after they were stored.
 	Events events.Sink
 	// OnStart is called after each execution that StartExecution really started, before the answer is sent. Repetitions
@@ -99,7 +103,7 @@ type Service struct {
 	starts     struct{ accepted, repeated, rejected atomic.Int64 }
 
 	journal  *journal.Journal
-	engine   *engine
+	engine   *engine.Engine
 	http     *http.Server
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -168,12 +172,16 @@ func (s *Service) Start(ctx context.Context) error {
 	if s.journal, err = journal.Open(ctx, s.config.DataPath); err != nil {
 		return s.unreadable(err)
 	}
-	s.engine = newEngine(&s.config, s.journal, s.handlers)
+	s.engine = engine.New(engine.Config{
+		AccountID: s.config.AccountID, MaxTasks: s.config.MaxTasks, WaitScale: s.config.WaitScale, S3Folder: s.config.S3Folder,
+		Clock: s.config.Clock, Logger: s.config.Logger, Events: s.config.Events,
+		Describe: func(row *journal.Execution) ([]byte, error) { return encode(describeExecution(row, s.now(), true)) },
+	}, s.journal, s.handlers)
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Addr); err != nil {
 		return errors.Join(fmt.Errorf("step functions: listen on %s: %w", s.config.Addr, err), s.journal.Close())
 	}
-	if err := s.engine.start(ctx); err != nil {
-		s.engine.close()
+	if err := s.engine.Start(ctx); err != nil {
+		s.engine.Close()
 		return errors.Join(s.unreadable(err), s.listener.Close(), s.journal.Close())
 	}
 	if err := s.Reload(ctx); err != nil {
@@ -183,12 +191,18 @@ func (s *Service) Start(ctx context.Context) error {
 		s.config.Logger.Warn("the local Step Functions service can be reached from other machines",
 			"address", s.listener.Addr().String())
 	}
-	api := server.NewWith(s, server.Options{Faults: s.config.Faults, Keys: s.config.Keys, Clock: s.config.Clock,
+	api := server.NewWith(s, server.Options{Faults: s.config.Faults, Keys: s.config.AccessKeys, Clock: s.config.Clock,
 		OnInternal: func(operation string, err error) {
 			s.config.Logger.Error("a Step Functions request failed", "operation", operation, "error", err)
 		}})
 	mux := http.NewServeMux()
-	mux.Handle("/", api)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if s.config.Queues != nil && strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") {
+			s.config.Queues.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /_gust/stats", s.serveStats)
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ConnState: s.unused.track}
 	s.serving.Go(func() {
@@ -223,7 +237,7 @@ func (s *Service) Stop(ctx context.Context) error {
 		err = errors.Join(err, s.http.Close())
 	}
 	s.serving.Wait()
-	s.engine.close()
+	s.engine.Close()
 	s.handlers.CloseIdleConnections()
 	return errors.Join(err, s.journal.Close())
 }
@@ -236,7 +250,7 @@ func (s *Service) Express(stateMachineARN string) bool {
 		return false
 	}
 	unqualified, _ := a.qualified()
-	m, err := s.engine.machines.get(context.Background(), unqualified)
+	m, err := s.engine.Machines.Get(context.Background(), unqualified)
 	return err == nil && m.Type == typeExpress
 }
 
@@ -254,6 +268,8 @@ type Stats struct {
 	Executions map[string]int64 `json:"executions"`
 	// Waiting is how many executions wait for a time.
 	Waiting int `json:"waiting"`
+	// Workers is how many requests wait for activity tasks.
+	Workers int `json:"workers"`
 	// InMemory is how many executions are being worked on or have tasks handed out.
 	InMemory int `json:"inMemory"`
 }
@@ -261,14 +277,12 @@ type Stats struct {
 // Stats returns the counters.
 func (s *Service) Stats(ctx context.Context) (Stats, error) {
 	counts, err := s.journal.ExecutionCounts(ctx)
-	st := Stats{
+	now := s.engine.Stats()
+	return Stats{
 		StartsAccepted: s.starts.accepted.Load(), StartsRepeated: s.starts.repeated.Load(),
-		StartsRejected: s.starts.rejected.Load(), Executions: counts, Waiting: s.engine.timers.len(),
-	}
-	s.engine.mu.Lock()
-	st.InMemory = len(s.engine.live)
-	s.engine.mu.Unlock()
-	return st, err
+		StartsRejected: s.starts.rejected.Load(), Executions: counts, Waiting: now.Waiting, Workers: now.Workers,
+		InMemory: now.InMemory,
+	}, err
 }
 
 func (s *Service) serveStats(w http.ResponseWriter, r *http.Request) {

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.uber.org/goleak"
 
 	"gust/stepfunctions"
@@ -61,6 +63,17 @@ func client(s *stepfunctions.Service, options ...func(*sfn.Options)) *sfn.Client
 		o.BaseEndpoint = aws.String(s.Endpoint())
 	}
 	return sfn.New(o, options...)
+}
+
+// localHost keeps the SDK from putting "sync-" before the host, which no loopback name has.
+func localHost(o *sfn.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("localHost", func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler,
+		) (middleware.InitializeOutput, middleware.Metadata, error) {
+			return next.HandleInitialize(smithyhttp.DisableEndpointHostPrefix(ctx, true), in)
+		}), middleware.Before)
+	})
 }
 
 // plainBodies hides WriteTo of the SDK's request bodies. With it, net/http may find a body closed by the SDK after a very

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"gust/stepfunctions/arns"
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/jsonvalue"
@@ -84,7 +86,7 @@ func (s *Service) prepare(r request, in *startExecutionInput) (*start, error) {
 		}
 		st.testCase = &testCase
 	}
-	if st.machine.Status == statusDeleting {
+	if st.machine.Status == engine.Deleting {
 		return nil, machineDeleting(st.machine.ARN)
 	}
 	return st, nil
@@ -118,23 +120,20 @@ func (s *Service) startExecution(r request, in *startExecutionInput) (*startExec
 		row := st.row(s, s.expressARN(m, st.name))
 		return s.startExpress(r, row, nil)
 	}
-	row := st.row(s, makeARN(m.Region, s.config.AccountID, "execution", m.Name+":"+st.name))
-	by, waited := r.ctx.Value(callerKey{}).(caller)
-	if waited {
-		row.Parent, row.ParentTask = by.execution, by.task
-	}
+	row := st.row(s, arns.Make(m.Region, s.config.AccountID, "execution", m.Name+":"+st.name))
+	row.Parent, row.ParentTask = engine.Parent(r.ctx)
 	return s.begin(r, row)
 }
 
 // begin starts an execution, or finds the running one with the same name and input.
 func (s *Service) begin(r request, row *journal.Execution) (*startExecutionOutput, error) {
-	compiled, err := s.engine.machines.revision(r.ctx, row.Revision)
+	compiled, err := s.engine.Machines.Revision(r.ctx, row.Revision)
 	if err != nil {
 		return nil, err
 	}
 	arn, input, parent, task := row.ARN, row.Input, row.Parent, row.ParentTask
 	started := row.Started
-	created, err := s.engine.begin(row, compiled, nil)
+	created, err := s.engine.Begin(row, compiled, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +155,7 @@ func (s *Service) begin(r request, row *journal.Execution) (*startExecutionOutpu
 		return nil, server.Errorf("ExecutionAlreadyExists", "Execution Already Exists: '%s'", arn)
 	}
 	if mine && old.Status != string(interp.Running) {
-		s.engine.answerParent(old)
+		s.engine.AnswerParent(old)
 	}
 	s.starts.repeated.Add(1)
 	return &startExecutionOutput{ExecutionArn: old.ARN, StartDate: epoch(old.Started)}, nil

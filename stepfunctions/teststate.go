@@ -1,16 +1,14 @@
 package stepfunctions
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/asl"
-	"gust/stepfunctions/handlers"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/jsonvalue"
 	"gust/stepfunctions/mapitems"
@@ -144,9 +142,9 @@ func (s *Service) testState(r request, in *testStateInput) (*interp.TestedState,
 			ErrorCausedByState: orText(config.ErrorCausedByState, ""), MapIterationFailureCount: config.MapIterationFailureCount,
 			MapItemReaderData: config.MapItemReaderData,
 		},
-		Perform: func(t interp.Task) (string, *interp.Failure) { return s.engine.performOnce(r.ctx, info, t) },
-		Items:   itemSource{},
+		Items: itemSource{},
 	}
+	test.Perform = func(t interp.Task) (string, *interp.Failure) { return s.engine.PerformOnce(r.ctx, test, t) }
 	if config.RetrierRetryCount != nil {
 		test.Config.RetrierRetryCount = *config.RetrierRetryCount
 	}
@@ -158,53 +156,17 @@ func (s *Service) testState(r request, in *testStateInput) (*interp.TestedState,
 	if err != nil {
 		return nil, err
 	}
-	return out, s.engine.pause(r.ctx, out.Wait)
+	return out, s.engine.Pause(r.ctx, out.Wait)
 }
 
 // testInfo is the execution that a tested state believes to run in.
 func (s *Service) testInfo(r request, in *testStateInput) interp.Info {
 	machine, name := uuid.NewString(), uuid.NewString()
 	return interp.Info{
-		ExecutionARN:  makeARN(r.region, s.config.AccountID, "express", machine+":"+name),
-		ExecutionName: name, MachineName: machine, MachineARN: makeARN(r.region, s.config.AccountID, "stateMachine", machine),
+		ExecutionARN:  arns.Make(r.region, s.config.AccountID, "express", machine+":"+name),
+		ExecutionName: name, MachineName: machine, MachineARN: arns.Make(r.region, s.config.AccountID, "stateMachine", machine),
 		RoleARN: orText(in.RoleArn, ""), Region: r.region, Input: orText(in.Input, "{}"), StartTime: s.now(), Express: true,
 		WaitScale: s.config.WaitScale,
-	}
-}
-
-// performOnce does a task that belongs to no execution.
-func (e *engine) performOnce(ctx context.Context, info interp.Info, t interp.Task) (string, *interp.Failure) {
-	out, err := e.handlers.Do(ctx, handlers.Request{
-		Resource: t.Resource, Input: t.Input, ExecutionARN: info.ExecutionARN, State: t.State, Machine: info.MachineName,
-		Region: info.Region, RoleARN: info.RoleARN, TaskID: t.ID, Credentials: t.Credentials, Token: t.Token, Attempt: t.Attempt,
-	})
-	var failed *handlers.TaskError
-	switch {
-	case errors.As(err, &failed):
-		return "", &interp.Failure{Name: failed.Name, Cause: failed.Cause}
-	case err != nil:
-		return "", &interp.Failure{Name: asl.ErrTaskFailed, Cause: err.Error()}
-	}
-	return out.Output, nil
-}
-
-// pause waits as a Wait state does.
-func (e *engine) pause(ctx context.Context, d time.Duration) error {
-	if scale := e.config.WaitScale; scale > 0 {
-		d = time.Duration(float64(d) * scale)
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-e.ctx.Done():
-		return errStopped
 	}
 }
 

@@ -1,48 +1,14 @@
 package stepfunctions
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/jsonvalue"
 	"gust/stepfunctions/server"
 )
-
-// tokens makes and reads task tokens: the numbers of the execution and the task, and a code that only the holder of the
-// secret can make. Nothing about a token is stored.
-type tokens struct{ secret []byte }
-
-func newTokens(secret []byte) tokens { return tokens{secret} }
-
-const (
-	tokenBody = 16
-	tokenMAC  = 32
-)
-
-func (t tokens) mac(body []byte) []byte {
-	h := hmac.New(sha256.New, t.secret)
-	_, _ = h.Write(body) // a hash never fails to write
-	return h.Sum(nil)
-}
-
-func (t tokens) make(execution, task int64) string {
-	body := binary.BigEndian.AppendUint64(make([]byte, 0, tokenBody+tokenMAC), uint64(execution))
-	body = binary.BigEndian.AppendUint64(body, uint64(task))
-	return base64.StdEncoding.EncodeToString(append(body, t.mac(body)...))
-}
-
-func (t tokens) read(text string) (ref taskRef, ok bool) {
-	data, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(data) != tokenBody+tokenMAC || !hmac.Equal(data[tokenBody:], t.mac(data[:tokenBody])) {
-		return ref, false
-	}
-	return taskRef{int64(binary.BigEndian.Uint64(data)), int64(binary.BigEndian.Uint64(data[8:]))}, true
-}
 
 // maxTaskToken is the longest task token.
 const maxTaskToken = 2048
@@ -84,7 +50,7 @@ func (s *Service) sendTaskFailure(_ request, in *sendTaskInput) (*empty, error) 
 		return nil, err
 	}
 	return s.answerToken(*in.TaskToken, func(task int64) interp.Event {
-		return interp.TaskFailed{ID: task, Error: orText(in.Error, ""), Cause: orText(in.Cause, "")}
+		return interp.TaskFailed{ID: task, Error: orText(in.Error, ""), Cause: orText(in.Cause, ""), ByToken: true}
 	})
 }
 
@@ -97,34 +63,16 @@ func (s *Service) sendTaskHeartbeat(_ request, in *sendTaskInput) (*empty, error
 	return s.answerToken(*in.TaskToken, func(task int64) interp.Event { return interp.TaskHeartbeat{ID: task} })
 }
 
-// errTaskClosed refuses the answer to a task that has ended.
-var errTaskClosed = server.Errorf("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
-
 // answerToken applies an event to the task that a token names, unless the task has ended.
 func (s *Service) answerToken(token string, event func(task int64) interp.Event) (*empty, error) {
-	ref, ok := s.engine.tokens.read(token)
-	if !ok {
-		return nil, server.Errorf("InvalidToken", "Invalid Token: 'Invalid token'")
-	}
-	_, err := s.engine.do(ref.execution, item{
-		event: event(ref.task),
-		check: func(l *live) error {
-			if !l.x.TaskOpen(ref.task) {
-				return errTaskClosed
-			}
-			return nil
-		},
-	})
+	err := s.engine.AnswerToken(token, event)
 	switch {
-	case errors.Is(err, errEnded):
-		return nil, errTaskClosed
-	case errors.Is(err, journal.ErrNotFound) && ref.execution < 0:
-		// An express execution that has ended is forgotten.
-		return nil, errTaskClosed
+	case errors.Is(err, engine.ErrInvalidToken):
+		err = server.Errorf("InvalidToken", "Invalid Token: 'Invalid token'")
+	case errors.Is(err, engine.ErrTaskClosed):
+		err = server.Errorf("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
 	case errors.Is(err, journal.ErrNotFound):
-		return nil, server.Errorf("TaskDoesNotExist", "Task does not exist: '%s'", token)
-	case err != nil:
-		return nil, err
+		err = server.Errorf("TaskDoesNotExist", "Task does not exist: '%s'", token)
 	}
-	return &empty{}, nil
+	return &empty{}, err
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"gust/stepfunctions/asl"
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
@@ -54,12 +55,12 @@ func (s *Service) updateStateMachine(r request, in *updateStateMachineInput) (*u
 	if err != nil {
 		return nil, err
 	}
-	if in.Definition == nil && in.RoleArn == nil && len(in.LoggingConfiguration) == 0 &&
-		len(in.TracingConfiguration) == 0 && len(in.EncryptionConfiguration) == 0 {
+	if in.Definition == nil && in.RoleArn == nil && !given(in.LoggingConfiguration) && !given(in.TracingConfiguration) &&
+		!given(in.EncryptionConfiguration) {
 		return nil, server.Errorf("MissingRequiredParameter", "Either the definition, the role ARN, the "+
 			"LoggingConfiguration, or the TracingConfiguration must be specified")
 	}
-	if m.Status == statusDeleting {
+	if m.Status == engine.Deleting {
 		return nil, machineDeleting(m.ARN)
 	}
 	next := m.Revision
@@ -75,9 +76,12 @@ func (s *Service) updateStateMachine(r request, in *updateStateMachineInput) (*u
 		}
 		next.RoleARN = *in.RoleArn
 	}
-	next.Logging = orJSON(in.LoggingConfiguration, next.Logging)
-	next.Tracing = orJSON(in.TracingConfiguration, next.Tracing)
-	next.Encryption = orJSON(in.EncryptionConfiguration, next.Encryption)
+	set, err := readSettings(in.LoggingConfiguration, in.TracingConfiguration, in.EncryptionConfiguration,
+		settings{next.Logging, next.Tracing, next.Encryption})
+	if err != nil {
+		return nil, err
+	}
+	next.Logging, next.Tracing, next.Encryption = set.logging, set.tracing, set.encryption
 	return s.updated(m, next, in)
 }
 
@@ -109,7 +113,7 @@ func (s *Service) revise(m *journal.Machine, next journal.Revision) (*journal.Ma
 	if err := s.journal.MachineRevise(m.ID, &next); err != nil {
 		return nil, err
 	}
-	s.engine.machines.forget(m.ARN)
+	s.engine.Machines.Forget(m.ARN)
 	changed := *m
 	changed.Revision = next
 	return &changed, nil

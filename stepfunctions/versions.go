@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"net/http"
 	"strings"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
@@ -29,7 +31,7 @@ func (s *Service) target(r request, text, draw string) (*target, error) {
 		return nil, err
 	}
 	arn, qualifier := a.qualified()
-	m, err := s.engine.machines.get(r.ctx, arn)
+	m, err := s.engine.Machines.Get(r.ctx, arn)
 	if errors.Is(err, journal.ErrNotFound) {
 		return nil, machineMissing(text)
 	}
@@ -98,7 +100,7 @@ func (s *Service) publish(m *journal.Machine, description *string) (*journal.Ver
 		Machine: m.ID, Revision: m.Revision.ID, Description: description, Created: s.now(),
 	}, maxVersions)
 	if errors.Is(err, journal.ErrTooMany) {
-		return nil, server.Errorf("ServiceQuotaExceededException", "The state machine has the maximum number of %d versions: "+
+		return nil, overQuota("The state machine has the maximum number of %d versions: "+
 			"delete some that are not needed", maxVersions)
 	}
 	return v, err
@@ -129,7 +131,7 @@ func (s *Service) publishVersion(r request, in *publishInput) (*versionItem, err
 	if err != nil {
 		return nil, err
 	}
-	if m.Status == statusDeleting {
+	if m.Status == engine.Deleting {
 		return nil, machineDeleting(m.ARN)
 	}
 	current := m.Revision.RevisionID
@@ -148,7 +150,13 @@ func (s *Service) publishVersion(r request, in *publishInput) (*versionItem, err
 }
 
 func conflict(format string, args ...any) error {
-	return server.Errorf("ConflictException", "%s", fmt.Sprintf(format, args...))
+	return &server.Error{Code: "ConflictException", Message: fmt.Sprintf(format, args...), Status: http.StatusConflict}
+}
+
+// overQuota is the error of a request for more than there may be.
+func overQuota(format string, args ...any) error {
+	return &server.Error{Code: "ServiceQuotaExceededException", Message: fmt.Sprintf(format, args...),
+		Status: http.StatusPaymentRequired}
 }
 
 type listVersionsInput struct {
@@ -205,7 +213,7 @@ func (s *Service) deleteVersion(r request, in *versionInput) (*empty, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.engine.machines.get(r.ctx, arn)
+	m, err := s.engine.Machines.Get(r.ctx, arn)
 	if errors.Is(err, journal.ErrNotFound) {
 		return &empty{}, nil
 	}

@@ -20,13 +20,26 @@ func Announce(cfg *config.Config, endpoint string) (withdrawn func(), ok bool, e
 	if err := home.Create(dir); err != nil {
 		return nil, false, err
 	}
-	if err := announce(dir, endpoint); err != nil {
+	if err := announce(dir, endpoint+"\n"+cfg.StepFunctions.Region); err != nil {
 		return nil, false, err
 	}
 	return func() {
 		// A daemon that has started since has announced its own.
-		if raw, err := os.ReadFile(filepath.Join(dir, endpointFile)); err == nil && strings.TrimSpace(string(raw)) == endpoint {
+		if raw, err := os.ReadFile(filepath.Join(dir, endpointFile)); err == nil && strings.HasPrefix(string(raw), endpoint+"\n") {
 			withdraw(dir)
 		}
 	}, true, nil
+}
+
+// announcedRegion is the region of an announced service that has one of its own: the line after its endpoint.
+func announcedRegion(dir, endpoint string) string {
+	raw, err := os.ReadFile(filepath.Join(dir, endpointFile))
+	if err != nil {
+		return ""
+	}
+	first, region, _ := strings.Cut(strings.TrimSpace(string(raw)), "\n")
+	if first != endpoint {
+		return ""
+	}
+	return region
 }

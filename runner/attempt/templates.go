@@ -83,7 +83,8 @@ func (r *Templates) RenderParams(
 			}
 			out = maps.Clone(params)
 		}
-		value, err := params[name], error(nil)
+		var value any
+		var err error
 		if file {
 			value, _, err = env.LoadFile(params[name].(string), f.Ext) // a file's name is a text
 		} else {

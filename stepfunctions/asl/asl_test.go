@@ -131,6 +131,34 @@ func TestVariableReferencesOfExpressions(t *testing.T) {
 	}
 }
 
+func TestVariableReferencesOfMaps(t *testing.T) {
+	t.Parallel()
+	m := valid(t, `{"StartAt": "M", "States": {
+		"M": {"Type": "Map", "ItemsPath": "$a.x", "MaxConcurrencyPath": "$b", "ToleratedFailureCountPath": "$c",
+			"ToleratedFailurePercentagePath": "$d", "ItemSelector": {"v.$": "States.Array($e, $$.Map.Item.Value)"},
+			"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket.$": "$f", "Key": "$no"},
+				"ReaderConfig": {"InputType": "JSONL", "MaxItemsPath": "$g"}},
+			"ItemBatcher": {"MaxItemsPerBatchPath": "$h", "MaxInputBytesPerBatchPath": "$i", "BatchInput": {"x.$": "$j"}},
+			"ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket.$": "$k"}},
+			"ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Succeed", "OutputPath": "$l"}}}, "Next": "W"},
+		"W": {"Type": "Wait", "SecondsPath": "$m", "Next": "X"}, "X": {"Type": "Wait", "TimestampPath": "$n", "Next": "F"},
+		"F": {"Type": "Fail", "ErrorPath": "$o", "CausePath": "States.Format('{}', $p)"}}}`)
+	want := map[string][]string{"M": {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"}, "I": {"l"}, "W": {"m"}, "X": {"n"}, "F": {"o", "p"}}
+	if d := cmp.Diff(want, m.VariableReferences()); d != "" {
+		t.Error(d)
+	}
+	names := make([]string, 0, 5)
+	for _, s := range m.All() {
+		names = append(names, s.Name)
+	}
+	if d := cmp.Diff([]string{"F", "I", "M", "W", "X"}, names); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"I"}, m.State("M").Inner()); d != "" {
+		t.Error(d)
+	}
+}
+
 // quoting notes the expressions that a template evaluates.
 type quoting struct{ seen *[]string }
 

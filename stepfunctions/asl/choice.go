@@ -145,7 +145,7 @@ func (p *parser) innerCondition(o *object, depth int) *Condition {
 }
 
 func (p *parser) comparison(c *Condition, o *object) {
-	c.Variable = o.reference("Variable")
+	c.Variable = o.operand("Variable")
 	var found []string
 	for i := range o.v.Len() {
 		if _, _, ok := operator(o.v.Key(i)); ok {
@@ -161,7 +161,7 @@ func (p *parser) comparison(c *Condition, o *object) {
 	c.Op = found[0]
 	literal, isPath, _ := operator(c.Op)
 	if isPath {
-		c.OtherPath = o.reference(c.Op)
+		c.OtherPath = o.operand(c.Op)
 		return
 	}
 	c.Literal, _ = o.v.Get(c.Op)

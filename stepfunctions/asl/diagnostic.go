@@ -22,7 +22,6 @@ const (
 	CodeStateName         = "INVALID_STATE_NAME"
 	CodeMissingTarget     = "MISSING_TRANSITION_TARGET"
 	CodeMissingEnd        = "MISSING_END_STATE"
-	CodeInvalidResource   = "INVALID_RESOURCE"
 	CodeNoPath            = "NO_PATH"
 	CodeNoDollar          = "NO_DOLLAR"
 	CodePassResultStatic  = "PASS_RESULT_IS_STATIC"

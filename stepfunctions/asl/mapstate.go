@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"gust/stepfunctions/jsonvalue"
 )
 
 // The limits of a map run.
@@ -63,9 +65,10 @@ func (p *parser) selector(s *State, o *object) {
 }
 
 func (p *parser) label(m *MapFields, o *object) {
+	v, ok := o.v.Get("Label")
 	m.Label = o.str("Label")
 	switch {
-	case !o.has("Label"):
+	case !ok || v.Kind() != jsonvalue.String:
 	case m.Label == "":
 		p.errorf(CodeLabelName, o.field("Label"), "Label name cannot be empty")
 	case utf8.RuneCountInString(m.Label) > maxLabel:

@@ -1,6 +1,8 @@
 package asl
 
 import (
+	"strings"
+
 	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
 )
@@ -13,20 +15,8 @@ func (o *object) selector(name string) *Selector {
 		return nil
 	case v.IsNull():
 		return &Selector{}
-	case v.Kind() != jsonvalue.String:
-		o.wrongType(name, "String")
-		return nil
 	}
-	path, err := jsonpath.Parse(v.Text())
-	if err != nil {
-		o.invalidPath(name)
-		return nil
-	}
-	return &Selector{Path: path}
-}
-
-func (o *object) invalidPath(name string) {
-	o.p.errorf(CodeSchema, o.field(name), "Value must be a valid JSONPath.")
+	return &Selector{Path: o.pathOf(name)}
 }
 
 // resultPath reads ResultPath; nil means the field is absent.
@@ -48,6 +38,25 @@ func (o *object) resultPath() *ResultPath {
 
 // reference reads a field that holds a reference path, which names a single place; nil means it is absent or wrong.
 func (o *object) reference(name string) *jsonpath.Path {
+	path := o.pathOf(name)
+	if path != nil && !path.IsReference() {
+		o.p.errorf(CodeSchema, o.field(name), "Value is not a Reference Path: '%s' may name more than one place", path)
+		return nil
+	}
+	return path
+}
+
+// operand reads a path of a choice rule. AWS words its mistakes in another way than those of other fields.
+func (o *object) operand(name string) *jsonpath.Path {
+	if v, ok := o.v.Get(name); ok && v.Kind() == jsonvalue.String && !strings.HasPrefix(v.Text(), "$") {
+		o.p.errorf(CodeSchema, o.field(name), "Value is not a Reference Path: Reference path didn't start with '$'")
+		return nil
+	}
+	return o.reference(name)
+}
+
+// pathOf reads a field that holds any path; nil means it is absent or wrong.
+func (o *object) pathOf(name string) *jsonpath.Path {
 	v, ok := o.v.Get(name)
 	switch {
 	case !ok:
@@ -57,15 +66,9 @@ func (o *object) reference(name string) *jsonpath.Path {
 		return nil
 	}
 	path, err := jsonpath.Parse(v.Text())
-	switch {
-	case err != nil && (v.Text() == "" || v.Text()[0] != '$'):
-		o.p.errorf(CodeSchema, o.field(name), "Value is not a Reference Path: Reference path didn't start with '$'")
-	case err != nil:
-		o.p.errorf(CodeSchema, o.field(name), "Value is not a Reference Path: %v", err)
-	case !path.IsReference():
-		o.p.errorf(CodeSchema, o.field(name), "Value is not a Reference Path: '%s' may name more than one place", v.Text())
-	default:
-		return path
+	if err != nil {
+		o.p.errorf(CodeSchema, o.field(name), "Value must be a valid JSONPath.")
+		return nil
 	}
-	return nil
+	return path
 }

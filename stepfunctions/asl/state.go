@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"gust/stepfunctions/intrinsic"
-	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
 )
 
@@ -281,7 +280,9 @@ func (o *object) textSource(name string) *TextSource {
 	case o.language != JSONPath || !o.has(name+"Path"):
 		return nil
 	}
-	text, location := o.str(name+"Path"), o.field(name+"Path")
+	location := o.field(name + "Path")
+	path, _ := o.v.Get(name + "Path")
+	text := path.Text()
 	if !intrinsic.Is(text) {
 		return &TextSource{Path: o.pathOf(name + "Path")}
 	}
@@ -290,17 +291,6 @@ func (o *object) textSource(name string) *TextSource {
 		o.p.errorf(CodeSchema, location, "Value must be a valid JSONPath or a valid intrinsic function call that returns a string")
 	}
 	return &TextSource{Call: call}
-}
-
-// pathOf reads a field that holds a path.
-func (o *object) pathOf(name string) *jsonpath.Path {
-	v, _ := o.v.Get(name)
-	path, err := jsonpath.Parse(v.Text())
-	if err != nil {
-		o.invalidPath(name)
-		return nil
-	}
-	return path
 }
 
 var branchFields = &fieldSet{both: []string{"Comment", "StartAt", "States"}}

@@ -142,8 +142,10 @@ func TestKillsUnderLoad(t *testing.T) {
 	working, stopWorking := context.WithCancel(t.Context())
 	calling, stopCalling := context.WithCancel(t.Context())
 	var callers, workers sync.WaitGroup
-	for i := range 6 {
+	for i := range 24 {
 		callers.Go(func() { c.call(calling, i) })
+	}
+	for range 8 {
 		workers.Go(func() { c.work(working) })
 	}
 	for range kills {

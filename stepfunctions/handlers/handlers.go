@@ -120,7 +120,16 @@ type Outcome struct {
 	Result *string
 	// Execution is the execution whose end ends the task; empty when there is none. See [Set.ChildResult].
 	Execution string
+	// Sent and Received are what an HTTP task sent and what came back, also when the task failed; nil when nothing was.
+	Sent     *HTTPRequest
+	Received *HTTPResponse
 }
+
+// HTTPRequest is what an HTTP task sent, in the words of TestState. Headers are written as [name: value, ...].
+type HTTPRequest struct{ Protocol, Method, URL, Headers, Body string }
+
+// HTTPResponse is what came back, in the words of TestState.
+type HTTPResponse struct{ Protocol, StatusCode, StatusMessage, Headers, Body string }
 
 // TaskError is a failed task in the words of the language.
 type TaskError struct {
@@ -198,8 +207,7 @@ func (s *Set) Do(ctx context.Context, r Request) (Outcome, error) {
 		out, err := s.sdk(ctx, r)
 		return outcome(r, out), err
 	case r.is("http", "invoke"):
-		out, err := httpTask(ctx, r)
-		return outcome(r, out), err
+		return httpTask(ctx, r)
 	default:
 		return Outcome{}, s.unknown(r.Resource, r.Resource.ARN)
 	}

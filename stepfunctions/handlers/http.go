@@ -50,38 +50,50 @@ var loopbackClient = &http.Client{
 
 // httpTask serves arn:aws:states:::http:invoke to endpoints of this machine. The connection that AWS takes the
 // credentials from is not looked at: credentials go into Headers.
-func httpTask(ctx context.Context, r Request) (string, error) {
+func httpTask(ctx context.Context, r Request) (Outcome, error) {
 	in, err := jsonvalue.Parse(r.Input)
 	if err != nil {
-		return "", &TaskError{Name: asl.ErrRuntime, Cause: err.Error()}
+		return Outcome{}, &TaskError{Name: asl.ErrRuntime, Cause: err.Error()}
 	}
 	limited, cancel := context.WithTimeout(ctx, httpTaskTimeout)
 	defer cancel()
-	req, failed := httpRequest(limited, in, r.Region)
-	if failed != nil {
-		return "", failed
+	req, body, err := httpRequest(limited, in, r.Region)
+	if err != nil {
+		return Outcome{}, err
 	}
-	out, err := send(req)
+	out := Outcome{Sent: &HTTPRequest{Protocol: req.URL.Scheme, Method: req.Method, URL: req.URL.String(), Headers: headerText(req.Header), Body: body}}
+	err = send(req, &out)
 	var known *TaskError
 	switch {
 	case err == nil:
 		return out, nil
 	case errors.As(err, &known):
-		return "", known
+		return out, known
 	case ctx.Err() != nil:
-		return "", ctx.Err()
+		return Outcome{}, ctx.Err()
 	case errors.Is(err, errNotLoopback):
-		return "", &TaskError{Name: asl.ErrTaskFailed, Cause: fmt.Sprintf("The local Step Functions service sends HTTP tasks only to "+
+		return Outcome{}, &TaskError{Name: asl.ErrTaskFailed, Cause: fmt.Sprintf("The local Step Functions service sends HTTP tasks only to "+
 			"this machine, and %s is elsewhere. %s", req.URL.Host, howTo("arn:aws:states:::http:invoke"))}
 	case limited.Err() != nil:
-		return "", &TaskError{Name: errHTTPSocket, Cause: "The HTTP task timed out after 60 seconds."}
+		return out, &TaskError{Name: errHTTPSocket, Cause: "The HTTP task timed out after 60 seconds."}
 	default:
-		return "", &TaskError{Name: errHTTPSocket, Cause: err.Error()}
+		return out, &TaskError{Name: errHTTPSocket, Cause: err.Error()}
 	}
 }
 
-// httpRequest builds the request of an HTTP task.
-func httpRequest(ctx context.Context, in jsonvalue.Value, region string) (*http.Request, error) {
+// headerText lists headers as TestState does.
+func headerText(h http.Header) string {
+	var all []string
+	for _, name := range sortedKeys(h) {
+		for _, v := range h[name] {
+			all = append(all, name+": "+v)
+		}
+	}
+	return "[" + strings.Join(all, ", ") + "]"
+}
+
+// httpRequest builds the request of an HTTP task and tells its body.
+func httpRequest(ctx context.Context, in jsonvalue.Value, region string) (req *http.Request, body string, err error) {
 	invalid := func(format string, args ...any) error {
 		return &TaskError{Name: asl.ErrRuntime, Cause: fmt.Sprintf(format, args...)}
 	}
@@ -89,10 +101,10 @@ func httpRequest(ctx context.Context, in jsonvalue.Value, region string) (*http.
 	method, _ := in.Get("Method")
 	target, err := url.Parse(endpoint.Text())
 	if err != nil || target.Host == "" || (target.Scheme != "http" && target.Scheme != "https") {
-		return nil, invalid("The parameter ApiEndpoint must be the URL of an HTTP endpoint, got: %s", endpoint)
+		return nil, "", invalid("The parameter ApiEndpoint must be the URL of an HTTP endpoint, got: %s", endpoint)
 	}
 	if method.Text() == "" {
-		return nil, invalid("The parameter Method must be an HTTP method, got: %s", method)
+		return nil, "", invalid("The parameter Method must be an HTTP method, got: %s", method)
 	}
 	query := target.Query()
 	if parameters, ok := in.Get("QueryParameters"); ok {
@@ -104,9 +116,9 @@ func httpRequest(ctx context.Context, in jsonvalue.Value, region string) (*http.
 		target.RawQuery = query.Encode()
 	}
 	body, contentType := httpBody(in)
-	req, err := http.NewRequestWithContext(ctx, method.Text(), target.String(), strings.NewReader(body))
+	req, err = http.NewRequestWithContext(ctx, method.Text(), target.String(), strings.NewReader(body))
 	if err != nil {
-		return nil, invalid("The HTTP task cannot be sent: %v", err)
+		return nil, "", invalid("The HTTP task cannot be sent: %v", err)
 	}
 	// What AWS sends besides the headers of the task.
 	req.Header.Set("User-Agent", "Amazon|StepFunctions|HttpInvoke|"+region)
@@ -119,7 +131,7 @@ func httpRequest(ctx context.Context, in jsonvalue.Value, region string) (*http.
 			req.Header[http.CanonicalHeaderKey(headers.Key(i))] = texts(v)
 		}
 	}
-	return req, nil
+	return req, body, nil
 }
 
 // texts are a value as texts: one for each item of an array.
@@ -193,22 +205,26 @@ func form(v jsonvalue.Value, name, format string, add func(name, text string)) {
 	}
 }
 
-// send sends the request and returns the task's result.
-func send(req *http.Request) (out string, err error) {
+// send sends the request and fills in what came back and the task's result.
+func send(req *http.Request, out *Outcome) (err error) {
 	res, err := loopbackClient.Do(req)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer func() { err = errors.Join(err, res.Body.Close()) }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxOutputBytes+1))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if len(body) > maxOutputBytes {
-		return "", &TaskError{Name: asl.ErrDataLimitExceeded, Cause: fmt.Sprintf("The response of the HTTP task is larger than %d bytes.", maxOutputBytes)}
+		return &TaskError{Name: asl.ErrDataLimitExceeded, Cause: fmt.Sprintf("The response of the HTTP task is larger than %d bytes.", maxOutputBytes)}
 	}
+	text := strings.ToValidUTF8(string(body), "\uFFFD")
+	status := http.StatusText(res.StatusCode)
+	out.Received = &HTTPResponse{Protocol: req.URL.Scheme, StatusCode: strconv.Itoa(res.StatusCode), StatusMessage: status,
+		Headers: headerText(res.Header), Body: text}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return "", &TaskError{Name: errHTTPStatus + strconv.Itoa(res.StatusCode), Cause: http.StatusText(res.StatusCode)}
+		return &TaskError{Name: errHTTPStatus + strconv.Itoa(res.StatusCode), Cause: status}
 	}
 	headers := jsonvalue.NewObjectBuilder(len(res.Header))
 	for _, name := range sortedKeys(res.Header) {
@@ -218,11 +234,12 @@ func send(req *http.Request) (out string, err error) {
 		}
 		headers.Set(strings.ToLower(name), jsonvalue.NewArray(values))
 	}
-	content := jsonvalue.NewString(strings.ToValidUTF8(string(body), "\uFFFD"))
-	if parsed, err := jsonvalue.Parse(string(body)); err == nil {
+	content := jsonvalue.NewString(text)
+	if parsed, err := jsonvalue.Parse(text); err == nil {
 		content = parsed
 	}
-	return jsonvalue.NewObjectBuilder(4).Set("Headers", headers.Value()).Set("ResponseBody", content).
-		Set("StatusCode", jsonvalue.NewInt(int64(res.StatusCode))).Set("StatusText", jsonvalue.NewString(http.StatusText(res.StatusCode))).
-		Value().String(), nil
+	out.Output = jsonvalue.NewObjectBuilder(4).Set("Headers", headers.Value()).Set("ResponseBody", content).
+		Set("StatusCode", jsonvalue.NewInt(int64(res.StatusCode))).Set("StatusText", jsonvalue.NewString(status)).
+		Value().String()
+	return nil
 }

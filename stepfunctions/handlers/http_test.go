@@ -69,6 +69,14 @@ func TestHTTPTask(t *testing.T) {
 			t.Errorf("%s: %s", format, got)
 		}
 	}
+	out, err := s.Do(t.Context(), handlers.Request{Resource: httpInvoke, Region: "us-east-1",
+		Input: fmt.Sprintf(`{"ApiEndpoint":"%s/missing","Method":"POST","RequestBody":[1]}`, web.URL)})
+	sent := handlers.HTTPRequest{Protocol: "http", Method: "POST", URL: web.URL + "/missing", Body: "[1]",
+		Headers: "[Content-Type: application/json, Range: bytes=0-262144, User-Agent: Amazon|StepFunctions|HttpInvoke|us-east-1]"}
+	if err == nil || out.Sent == nil || *out.Sent != sent || out.Received == nil || out.Received.StatusCode != "404" ||
+		out.Received.StatusMessage != "Not Found" || out.Received.Body != "nothing here\n" {
+		t.Errorf("%v %+v %+v", err, out.Sent, out.Received)
+	}
 	instead := set(t, map[string]handlers.Handler{httpInvoke.ARN: {Answer: `"mine"`}})
 	if got := do(t, instead, handlers.Request{Resource: httpInvoke, Input: `{}`}); got != `"mine"` {
 		t.Errorf("a configured handler was not asked: %s", got)

@@ -45,7 +45,7 @@ var (
 
 func TestStartExecution(t *testing.T) {
 	t.Parallel()
-	const answer = `{"ExecutionArn":"arn:child","SdkHttpMetadata":{"AllHttpHeaders":{"x-amzn-RequestId":["ID"],"connection":["keep-alive"],"Content-Length":["55"],"Date":["DATE"],"Content-Type":["application/x-amz-json-1.0"]},"HttpHeaders":{"connection":"keep-alive","Content-Length":"55","Content-Type":"application/x-amz-json-1.0","Date":"DATE","x-amzn-RequestId":"ID"},"HttpStatusCode":200},"SdkResponseMetadata":{"RequestId":"ID"},"StartDate":1700000000123}`
+	const answer = `{"ExecutionArn":"arn:child","SdkHttpMetadata":{"AllHttpHeaders":{"x-amzn-RequestId":["ID"],"connection":["keep-alive"],"Content-Length":["60"],"Date":["DATE"],"Content-Type":["application/x-amz-json-1.0"]},"HttpHeaders":{"connection":"keep-alive","Content-Length":"60","Content-Type":"application/x-amz-json-1.0","Date":"DATE","x-amzn-RequestId":"ID"},"HttpStatusCode":200},"SdkResponseMetadata":{"RequestId":"ID"},"StartDate":1700000000123}`
 	for _, c := range []struct {
 		pattern          asl.Pattern
 		input, body, job string

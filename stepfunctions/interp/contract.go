@@ -119,6 +119,8 @@ type TaskFailed struct {
 	ID int64
 	// Error and Cause describe the failure; an empty one is left out of what is recorded.
 	Error, Cause string
+	// ByToken tells that the task's token was answered with it, and not that its service call failed.
+	ByToken bool
 }
 
 // MapRunEnded tells how a map run ended.

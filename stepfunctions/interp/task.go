@@ -51,9 +51,7 @@ func (x *Execution) startTask(t *thread) {
 	next.id = x.state.lastTask
 	x.setTask(t, next)
 	x.recordScheduled(t)
-	if t.state.Task.Resource.Kind != asl.Activity {
-		x.startClocks(t)
-	}
+	x.startClocks(t)
 	x.step.Tasks = append(x.step.Tasks, x.handOut(t))
 }
 
@@ -99,12 +97,13 @@ func (x *Execution) setTask(t *thread, n *task) {
 	t.phase, t.task, t.taskID = working, n, n.id
 }
 
-// startClocks begins to watch the task's timeout and heartbeats. An activity's begin when a worker has fetched it.
+// startClocks begins to watch the task's timeout and heartbeats. An activity has its timeout for being fetched and then
+// once more for being worked on, and only then owes heartbeats.
 func (x *Execution) startClocks(t *thread) {
 	if t.task.timeout > 0 {
 		t.timeoutAt = x.now.Add(time.Duration(t.task.timeout) * time.Second)
 	}
-	if t.task.heartbeat > 0 {
+	if t.task.heartbeat > 0 && (t.task.started || t.state.Task.Resource.Kind != asl.Activity) {
 		t.heartbeatAt = x.now.Add(time.Duration(t.task.heartbeat) * time.Second)
 	}
 	x.schedule(t)
@@ -238,7 +237,11 @@ func (ev TaskSucceeded) apply(x *Execution) {
 	}
 	text := result.String()
 	if len(text) > MaxPayloadBytes {
-		x.taskFailed(t, tooLarge(t.state.Task.Resource.ARN))
+		what := t.state.Task.Resource.ARN
+		if t.state.Task.Resource.Kind == asl.Service {
+			what = t.state.Task.Resource.Service
+		}
+		x.taskFailed(t, tooLarge(what))
 		return
 	}
 	x.endTask(t)
@@ -256,9 +259,15 @@ func (ev TaskSucceeded) apply(x *Execution) {
 
 // apply handles the worker's failure.
 func (ev TaskFailed) apply(x *Execution) {
-	if t := x.worker(ev.ID); t != nil {
-		x.taskFailed(t, workerFailure(ev.Error, ev.Cause))
+	t := x.worker(ev.ID)
+	if t == nil {
+		return
 	}
+	if ev.ByToken {
+		// Whoever has the token has it from the call, even when the call's own response comes later.
+		t.task.submitted = true
+	}
+	x.taskFailed(t, workerFailure(ev.Error, ev.Cause))
 }
 
 // taskFailed records a worker's failure and handles it.

@@ -160,3 +160,104 @@ func (c *stateTestCase) check(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// itemsOfLines reads one item from each line of the data and makes batches of two.
+type itemsOfLines struct{ err error }
+
+func (s itemsOfLines) Items(r *interp.ItemReader, data string) ([]jsonvalue.Value, error) {
+	var items []jsonvalue.Value
+	for line := range strings.Lines(data) {
+		items = append(items, jsonvalue.NewString(r.InputType+" "+strings.TrimSpace(line)))
+	}
+	return items, s.err
+}
+
+func (s itemsOfLines) Batches(b *interp.ItemBatcher, items []jsonvalue.Value) ([]jsonvalue.Value, error) {
+	var batches []jsonvalue.Value
+	for len(items) > 0 {
+		n := min(int64(len(items)), b.MaxItems)
+		batches = append(batches, jsonvalue.NewArray(items[:n]))
+		items = items[n:]
+	}
+	return batches, s.err
+}
+
+func TestTestStateReadsAndGroupsItems(t *testing.T) {
+	t.Parallel()
+	s, found := asl.ParseState(`{"Type": "Map", "QueryLanguage": "JSONata", "ItemBatcher": {"MaxItemsPerBatch": 2},
+		"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Arguments": {"Bucket": "b", "Key": "k"},
+			"ReaderConfig": {"InputType": "JSONL", "ItemsPointer": "/x"}},
+		"ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "A",
+			"States": {"A": {"Type": "Succeed"}}}, "End": true}`)
+	if s == nil {
+		t.Fatal(found)
+	}
+	data, result := "1\n2\n3", "[7]"
+	in := &interp.StateTest{
+		State: s, Level: interp.InspectDebug, Info: interp.Info{Input: "{}"}, Items: itemsOfLines{},
+		Mock: &interp.Mock{Result: &result}, Config: interp.TestConfiguration{MapItemReaderData: &data},
+	}
+	out, err := interp.TestState(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `["JSONL 1","JSONL 2","JSONL 3"] [["JSONL 1","JSONL 2"],["JSONL 3"]]`
+	if i := out.Inspection; i.AfterItemsPointer == nil || i.AfterItemBatcher == nil ||
+		*i.AfterItemsPointer+" "+*i.AfterItemBatcher != want {
+		t.Errorf("items and batches: %+v", i)
+	}
+	in.Items = itemsOfLines{err: &interp.Failure{Name: "States.ItemReaderFailed", Cause: "broken"}}
+	if out, err = interp.TestState(in); err != nil || out.Status != interp.TestFailed || *out.Error != "States.ItemReaderFailed" ||
+		*out.Cause != "broken" {
+		t.Errorf("a source that fails: %+v (%v)", out, err)
+	}
+}
+
+func TestTestStateBoundsTheOutput(t *testing.T) {
+	t.Parallel()
+	s, found := asl.ParseState(`{"Type": "Pass", "Parameters": {"a.$": "$", "b.$": "$"}, "End": true}`)
+	if s == nil {
+		t.Fatal(found)
+	}
+	input := `"` + strings.Repeat("x", interp.MaxPayloadBytes*2/3) + `"`
+	out, err := interp.TestState(&interp.StateTest{State: s, Level: interp.InspectInfo, Info: interp.Info{Input: input}})
+	if err != nil || out.Status != interp.TestFailed || *out.Error != asl.ErrDataLimitExceeded || out.Output != nil {
+		t.Errorf("%+v (%v)", out, err)
+	}
+}
+
+// FuzzTestState looks for definitions, inputs and mocks that no answer is found for, or none that is JSON.
+func FuzzTestState(f *testing.F) {
+	f.Add(`{"Type": "Map", "ItemsPath": "$.a", "ItemSelector": {"b.$": "$$.Map.Item.Value"}, "ToleratedFailureCount": 1, "Iterator":
+		{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}, "End": true}`, `{"a": [1]}`, `[2]`, int64(2))
+	f.Add(`{"Type": "Task", "QueryLanguage": "JSONata", "Resource": "arn:aws:states:::sns:publish", "Arguments": {"Message": "{% $x %}"},
+		"Retry": [{"ErrorEquals": ["States.ALL"]}], "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "B"}], "Next": "C"}`, `1`, `{}`, int64(3))
+	f.Add(`{"Type": "Choice", "Choices": [{"Variable": "$", "IsNull": false, "Next": "A"}]}`, `null`, ``, int64(0))
+	f.Add(`{"Type": "Wait", "TimestampPath": "$.t", "Next": "A"}`, `{"t": "2024-01-01T00:00:00Z"}`, ``, int64(0))
+	f.Fuzz(func(t *testing.T, definition, input, result string, n int64) {
+		s, _ := asl.ParseState(definition)
+		if s == nil {
+			return
+		}
+		in := &interp.StateTest{
+			State: s, Level: interp.InspectTrace, Info: interp.Info{Input: input, RoleARN: "role"},
+			Config:  interp.TestConfiguration{RetrierRetryCount: n, MapIterationFailureCount: &n, MapItemReaderData: &result},
+			Perform: func(interp.Task) (string, *interp.Failure) { return result, nil },
+		}
+		if s.Type == asl.Map || s.Type == asl.Parallel {
+			in.Mock = &interp.Mock{Result: &result}
+		}
+		out, err := interp.TestState(in)
+		if err != nil {
+			return
+		}
+		if (out.Output == nil) != (out.Status == interp.TestFailed || out.Status == interp.TestRetriable) {
+			t.Fatalf("%+v", out)
+		}
+		if out.Output != nil {
+			if _, err := jsonvalue.Parse(*out.Output); err != nil {
+				t.Fatalf("output %q: %v", *out.Output, err)
+			}
+		}
+	})
+}

@@ -149,7 +149,7 @@ func (ev *evaluator) run(fn *callable, args []value, in value) (value, error) {
 		if err != nil {
 			return value{}, err
 		}
-		return ev.apply(fn.then, []value{v}, nullValue)
+		return ev.apply(fn.then, []value{unwrap(v, false)}, nullValue)
 	case fn.pattern != nil:
 		return ev.firstMatch(fn.pattern, args)
 	default:

@@ -81,19 +81,24 @@ func (ev *evaluator) finish(e *expr, v value, env *frame) (value, error) {
 			return value{}, err
 		}
 	}
+	return unwrap(v, e.keepArray), nil
+}
+
+// unwrap makes a sequence of one item that item, and an empty one undefined.
+func unwrap(v value, keep bool) value {
 	if v.kind != kindArray || v.marks&(markSequence|markTuples) != markSequence {
-		return v, nil
+		return v
 	}
-	if e.keepArray {
+	if keep {
 		v.marks |= markKeep
 	}
 	switch items := v.items(); {
 	case len(items) == 0:
-		return value{}, nil
+		return value{}
 	case len(items) == 1 && v.marks&markKeep == 0:
-		return items[0], nil
+		return items[0]
 	}
-	return v, nil
+	return v
 }
 
 func (ev *evaluator) compute(e *expr, in value, env *frame) (value, error) {
@@ -180,19 +185,19 @@ func (ev *evaluator) branch(e *expr, in value, env *frame) (part *expr, v value,
 	if err != nil {
 		return nil, value{}, true, err
 	}
-	switch e.form {
-	case formElvis:
-		if truthy(v) {
-			return nil, v, true, nil
-		}
-		return e.rhs, value{}, false, nil
-	case formCoalesce:
+	if e.form == formCoalesce {
 		if v.defined() {
 			return nil, v, true, nil
 		}
 		return e.rhs, value{}, false, nil
 	}
-	if truthy(v) {
+	yes, err := holds(v)
+	switch {
+	case err != nil:
+		return nil, value{}, true, err
+	case e.form == formElvis && yes:
+		return nil, v, true, nil
+	case e.form == formElvis || yes:
 		return e.rhs, value{}, false, nil
 	}
 	return e.third, value{}, e.third == nil, nil
@@ -274,6 +279,16 @@ func consMark(e *expr) marks {
 		return markCons
 	}
 	return 0
+}
+
+// holds is truthy for conditions, where an infinite number is a failure.
+func holds(v value) (bool, error) {
+	if v.kind == kindNumber {
+		if _, err := numeric(v); err != nil {
+			return false, err
+		}
+	}
+	return truthy(v), nil
 }
 
 // truthy is JSONata's boolean cast, with undefined as false.

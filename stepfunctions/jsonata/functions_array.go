@@ -156,7 +156,11 @@ func filterFunction(c call) (value, error) {
 		if err != nil {
 			return value{}, err
 		}
-		if truthy(r) {
+		yes, err := holds(r)
+		if err != nil {
+			return value{}, err
+		}
+		if yes {
 			out = append(out, item)
 		}
 	}

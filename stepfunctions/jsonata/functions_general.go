@@ -5,13 +5,15 @@ func generalFunctions(add adder) {
 		if !c.arg(0).defined() {
 			return value{}, nil
 		}
-		return boolValue(truthy(c.arg(0))), nil
+		yes, err := holds(c.arg(0))
+		return boolValue(yes), err
 	})
 	add("not", "<x-:b>", 1, func(c call) (value, error) {
 		if !c.arg(0).defined() {
 			return value{}, nil
 		}
-		return boolValue(!truthy(c.arg(0))), nil
+		yes, err := holds(c.arg(0))
+		return boolValue(!yes), err
 	})
 	add("exists", "<x:b>", 1, func(c call) (value, error) { return boolValue(c.arg(0).defined()), nil })
 	add("type", "<x:s>", 1, func(c call) (value, error) {

@@ -68,8 +68,16 @@ func round(c call) (value, error) {
 	if !v.defined() {
 		return value{}, nil
 	}
-	places := int(math.Max(-400, math.Min(400, c.arg(1).num)))
+	// Where JavaScript cannot write the scaled number, the result is none.
+	precision := c.arg(1).num
+	if precision != math.Trunc(precision) {
+		return numberValue(math.NaN()), nil
+	}
+	places := int(math.Max(-1000, math.Min(1000, precision)))
 	scaled := shift(v.num, places)
+	if math.IsInf(scaled, 0) && places != 0 {
+		return numberValue(math.NaN()), nil
+	}
 	rounded := math.RoundToEven(scaled)
 	if rounded != scaled && math.Abs(rounded-scaled) == 0.5 && math.Abs(math.Mod(rounded, 2)) == 1 {
 		rounded--
@@ -111,7 +119,7 @@ func power(c call) (value, error) {
 	if !base.defined() {
 		return value{}, nil
 	}
-	f := math.Pow(base.num, exponent.num)
+	f := raise(base.num, exponent.num)
 	// JavaScript, unlike C, has no answer for 1 to an infinite power; and without an exponent there is none either.
 	if !exponent.defined() || math.IsInf(f, 0) || math.IsNaN(f) {
 		shown := "undefined"
@@ -121,4 +129,29 @@ func power(c call) (value, error) {
 		return value{}, failure("D3061", 0, "power", showJSON(base), shown)
 	}
 	return numberValue(f), nil
+}
+
+// raise is exact to the last digit for whole exponents and square roots, where math.Pow is not.
+func raise(base, exponent float64) float64 {
+	const most = 1100 // beyond this every base but those next to 1 overflows or vanishes
+	if exponent == 0.5 && base >= 0 {
+		return math.Sqrt(base)
+	}
+	if exponent != math.Trunc(exponent) || math.Abs(exponent) > most || base == 0 || math.IsInf(base, 0) || math.IsNaN(base) {
+		return math.Pow(base, exponent)
+	}
+	const precision = 256
+	result := new(big.Float).SetPrec(precision).SetInt64(1)
+	factor := new(big.Float).SetPrec(precision).SetFloat64(base)
+	for n := int(math.Abs(exponent)); n > 0; n >>= 1 {
+		if n&1 == 1 {
+			result.Mul(result, factor)
+		}
+		factor.Mul(factor, factor)
+	}
+	if exponent < 0 {
+		result.Quo(new(big.Float).SetInt64(1), result)
+	}
+	f, _ := result.Float64()
+	return f
 }

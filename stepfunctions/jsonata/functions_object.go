@@ -3,7 +3,7 @@ package jsonata
 func objectFunctions(add adder) {
 	add("keys", "<x-:a<s>>", 1, keys)
 	add("lookup", "<x-s:x>", 2, func(c call) (value, error) {
-		return c.ev.lookup(c.arg(0), c.arg(1).str)
+		return c.ev.lookup(c.arg(0), scripted(c.arg(1)))
 	})
 	add("spread", "<x-:a<o>>", 1, spread)
 	add("merge", "<a<o>:o>", 1, merge)
@@ -61,6 +61,9 @@ func spread(c call) (value, error) {
 	switch v.kind {
 	case kindArray, kindObject:
 		out, err := c.ev.spreadInto(nil, v, 0)
+		if v.kind == kindArray && v.length() > 0 {
+			return arrayValue(out), err
+		}
 		return sequenceValue(out), err
 	case kindFunction:
 		return stringValue(""), nil
@@ -115,8 +118,11 @@ func merge(c call) (value, error) {
 
 func sift(c call) (value, error) {
 	v, fn := c.arg(0), c.function(1)
-	if v.kind != kindObject || fn == nil {
+	if v.kind != kindObject || v.length() == 0 {
 		return value{}, nil
+	}
+	if fn == nil {
+		return value{}, c.misfit("sift", 1)
 	}
 	v.node.load()
 	n := &node{}
@@ -138,7 +144,7 @@ func sift(c call) (value, error) {
 func eachFunction(c call) (value, error) {
 	v, fn := c.arg(0), c.function(1)
 	if v.kind != kindObject || fn == nil {
-		return value{}, nil
+		return sequenceValue(nil), nil
 	}
 	v.node.load()
 	var out []value

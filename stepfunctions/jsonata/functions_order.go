@@ -21,7 +21,7 @@ func sortFunction(c call) (value, error) {
 	if fn := c.function(1); fn != nil {
 		after = func(a, b value) (bool, error) {
 			r, err := c.ev.invoke(fn, a, b)
-			return truthy(r), err
+			return present(r), err
 		}
 	} else if !alike(items, kindNumber) && !alike(items, kindString) {
 		return value{}, failure("D3070", 0, "sort")
@@ -31,6 +31,15 @@ func sortFunction(c call) (value, error) {
 		return value{}, err
 	}
 	return arrayValue(sorted), nil
+}
+
+// present is JavaScript's idea of truth, by which the reference library takes a comparison's answer.
+func present(v value) bool {
+	switch v.kind {
+	case kindArray, kindObject, kindFunction:
+		return true
+	}
+	return truthy(v)
 }
 
 func alike(items []value, k kind) bool {

@@ -30,6 +30,9 @@ func containsFunction(c call) (value, error) {
 	}
 	fn := c.function(1)
 	if fn == nil {
+		if !c.arg(1).defined() {
+			return value{}, nil
+		}
 		return boolValue(strings.Contains(c.arg(0).str, c.arg(1).str)), nil
 	}
 	m, err := c.ev.matches(fn, c.arg(0).str)
@@ -67,6 +70,12 @@ func split(c call) (value, error) {
 	limit, err := c.limit(2, "D3020")
 	if err != nil {
 		return value{}, err
+	}
+	if !c.arg(1).defined() {
+		return value{}, c.misfit("split", 1)
+	}
+	if limit == 0 {
+		return arrayValue(nil), nil
 	}
 	s := c.arg(0).str
 	var parts []value
@@ -118,7 +127,10 @@ func replace(c call) (value, error) {
 	}
 	s := c.arg(0).str
 	pattern := c.function(1)
-	if pattern == nil && c.arg(1).str == "" && c.arg(1).defined() {
+	if !c.arg(1).defined() {
+		return value{}, c.misfit("replace", 1)
+	}
+	if pattern == nil && c.arg(1).str == "" {
 		return value{}, failure("D3010", 0, "")
 	}
 	limit, err := c.limit(3, "D3011")
@@ -127,6 +139,9 @@ func replace(c call) (value, error) {
 	}
 	if pattern == nil {
 		return c.replaceText(s, limit)
+	}
+	if !c.arg(2).defined() {
+		return value{}, c.misfit("replace", 2)
 	}
 	var b strings.Builder
 	m, err := c.ev.matches(pattern, s)
@@ -166,7 +181,7 @@ func (c call) replaceText(s string, limit float64) (value, error) {
 			break
 		}
 		b.WriteString(s[:i])
-		text := c.arg(2).str
+		text := scripted(c.arg(2))
 		if fn := c.function(2); fn != nil {
 			start := float64(units(s[:i]))
 			var err error

@@ -98,12 +98,10 @@ func rangeFunction(c call) (value, error) {
 		return value{}, failure("D3137", 0, "range", "The third argument of $range, the step, must not be 0")
 	}
 	size := math.Floor((to-from)/by) + 1
-	if !(size > 0) {
-		return arrayValue(nil), nil
-	}
 	if size > maxItems {
 		return value{}, bound(tooBig, 0)
 	}
+	size = max(0, size)
 	if err := c.ev.spend(int(size)); err != nil {
 		return value{}, err
 	}
@@ -111,7 +109,8 @@ func rangeFunction(c call) (value, error) {
 	for i := range out {
 		out[i] = numberValue(from + float64(i)*by)
 	}
-	return arrayValue(out), nil
+	// A range of one number is that number at AWS.
+	return sequenceValue(out), nil
 }
 
 var algorithms = map[string]func() hash.Hash{

@@ -70,7 +70,7 @@ func substring(c call) (value, error) {
 	}
 	to := length
 	if n := c.arg(2); n.defined() {
-		if n.num <= 0 {
+		if n.num <= 0 || !c.arg(1).defined() {
 			return stringValue(""), nil
 		}
 		if start >= 0 {
@@ -92,7 +92,7 @@ func substringBefore(c call) (value, error) {
 		return value{}, nil
 	}
 	s := c.arg(0).str
-	if i := strings.Index(s, c.arg(1).str); i >= 0 {
+	if i := strings.Index(s, scripted(c.arg(1))); i >= 0 {
 		s = s[:i]
 	}
 	return stringValue(s), nil
@@ -102,7 +102,7 @@ func substringAfter(c call) (value, error) {
 	if !c.arg(0).defined() {
 		return value{}, nil
 	}
-	s, mark := c.arg(0).str, c.arg(1).str
+	s, mark := c.arg(0).str, scripted(c.arg(1))
 	if i := strings.Index(s, mark); i >= 0 {
 		s = s[i+len(mark):]
 	}

@@ -230,7 +230,8 @@ func (l *lexer) regex() (token, error) {
 	depth := 0
 	for i := start; i < len(l.text); i++ {
 		c := l.text[i]
-		escaped := l.text[i-1] == '\\' && (i < 2 || l.text[i-2] != '\\')
+		// A backslash escapes what follows even when it is escaped itself, in the reference library.
+		escaped := l.text[i-1] == '\\'
 		if c == '/' && !escaped && depth == 0 {
 			if i == start {
 				l.at = i + 1

@@ -1,5 +1,7 @@
 package jsonata
 
+import "strconv"
+
 // builtins is the library by name.
 var builtins = library()
 
@@ -32,4 +34,43 @@ func (c call) function(i int) *callable {
 		return v.node.fn
 	}
 	return nil
+}
+
+// misfit is the failure of an argument that the signature lets through but the function cannot use; i counts from 0.
+func (c call) misfit(name string, i int) error {
+	return failure("T0410", 0, name, formatNumber(float64(i+1)))
+}
+
+// scripted is an argument as JavaScript turns it into a string where it expects one; a missing one reads "undefined".
+func scripted(v value) string {
+	// Arrays may share their parts, so that the work is bounded.
+	budget := 10_000
+	return string(appendScripted(nil, v, &budget))
+}
+
+func appendScripted(dst []byte, v value, budget *int) []byte {
+	switch v.kind {
+	case kindUndefined, kindNull:
+		return append(dst, v.typeName()...)
+	case kindBool:
+		return strconv.AppendBool(dst, v.num != 0)
+	case kindNumber:
+		return append(dst, formatNumber(v.num)...)
+	case kindObject:
+		return append(dst, "[object Object]"...)
+	case kindArray:
+		for i, item := range v.items() {
+			if *budget--; *budget < 0 {
+				return dst
+			}
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			if item.kind != kindNull {
+				dst = appendScripted(dst, item, budget)
+			}
+		}
+		return dst
+	}
+	return append(dst, v.str...)
 }

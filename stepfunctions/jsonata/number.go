@@ -54,7 +54,7 @@ func shownNumber(f float64) float64 {
 // numberJSON is a number on its way out. A literal that only passed through keeps its text. What no JSON number can say
 // becomes a string, "Infinity" or "NaN", as measured at AWS.
 func numberJSON(v value) jsonvalue.Value {
-	if v.str == "" {
+	if v.str == "" || v.num == 0 && v.str[0] == '-' {
 		if v.num == math.Trunc(v.num) && math.Abs(v.num) < 1e15 {
 			return jsonvalue.NewInt(int64(v.num))
 		}
@@ -70,12 +70,12 @@ func numberJSON(v value) jsonvalue.Value {
 	return out
 }
 
-// numeric reports whether the value is a number; one that is out of range is a failure.
+// numeric reports whether the value is a number, which NaN is not; one that is out of range is a failure.
 func numeric(v value) (bool, error) {
-	if v.kind != kindNumber {
+	if v.kind != kindNumber || math.IsNaN(v.num) {
 		return false, nil
 	}
-	if math.IsInf(v.num, 0) || math.IsNaN(v.num) {
+	if math.IsInf(v.num, 0) {
 		return false, failure("D1001", 0, "", "null")
 	}
 	return true, nil

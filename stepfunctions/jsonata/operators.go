@@ -9,20 +9,14 @@ func (ev *evaluator) binary(e *expr, in value, env *frame) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	// and, or look at the right side only when it decides.
-	switch {
-	case e.op == opAnd && !truthy(left):
-		return falseValue, nil
-	case e.op == opOr && truthy(left):
-		return trueValue, nil
+	if e.op == opAnd || e.op == opOr {
+		return ev.logical(e, left, in, env)
 	}
 	right, err := ev.eval(e.rhs, in, env)
 	if err != nil {
 		return value{}, err
 	}
 	switch e.op {
-	case opAnd, opOr:
-		return boolValue(truthy(right)), nil
 	case opAdd, opSub, opMul, opDiv, opMod:
 		return arithmetic(e, left, right)
 	case opEqual, opNotEqual:
@@ -40,6 +34,20 @@ func (ev *evaluator) binary(e *expr, in value, env *frame) (value, error) {
 		return ev.contains(left, right)
 	}
 	return value{}, failure("S0204", e.pos, e.text)
+}
+
+// logical is and, or; the right side is looked at only when it decides.
+func (ev *evaluator) logical(e *expr, left, in value, env *frame) (value, error) {
+	yes, err := holds(left)
+	if err != nil || yes == (e.op == opOr) {
+		return boolValue(yes), err
+	}
+	right, err := ev.eval(e.rhs, in, env)
+	if err != nil {
+		return value{}, err
+	}
+	yes, err = holds(right)
+	return boolValue(yes), err
 }
 
 func arithmetic(e *expr, left, right value) (value, error) {

@@ -74,8 +74,8 @@ func (p *parser) expression(power int) (*expr, error) {
 		// Whoever waits for a closing symbol complains about that first; see resolve.
 		return &expr{form: formEnd, pos: t.end}, nil
 	}
-	// Operators that open a value are followed by one, everything else by an operator.
-	if err := p.advance(t.kind == tokenOperator && opensValue(t.text)); err != nil {
+	// The reference library takes a slash right after any first token for a division, so that [/x/] and (/x/) are faults.
+	if err := p.advance(false); err != nil {
 		return nil, err
 	}
 	left, err := p.prefix(t)
@@ -95,14 +95,6 @@ func (p *parser) expression(power int) (*expr, error) {
 		}
 	}
 	return left, nil
-}
-
-func opensValue(op string) bool {
-	switch op {
-	case "(", "[", "{", "-", "|":
-		return true
-	}
-	return false
 }
 
 // prefix reads what starts with the token.
@@ -242,9 +234,17 @@ func (p *parser) block(e *expr) (*expr, error) {
 	return e, p.expect(")", false)
 }
 
+// comma consumes a comma; false means that there is none. What a comma ends must be followed by another of its kind.
+func (p *parser) comma() (bool, error) {
+	if !p.is(",") {
+		return false, nil
+	}
+	return true, p.advance(true)
+}
+
 func (p *parser) array(e *expr) (*expr, error) {
 	e.form = formArray
-	for !p.is("]") {
+	for more := !p.is("]"); more; {
 		item, err := p.expression(0)
 		if err != nil {
 			return nil, err
@@ -259,10 +259,7 @@ func (p *parser) array(e *expr) (*expr, error) {
 			}
 		}
 		e.list = append(e.list, item)
-		if !p.is(",") {
-			break
-		}
-		if err := p.advance(true); err != nil {
+		if more, err = p.comma(); err != nil {
 			return nil, err
 		}
 	}
@@ -271,7 +268,7 @@ func (p *parser) array(e *expr) (*expr, error) {
 
 // object reads the pairs of an object or a grouping, up to the closing brace.
 func (p *parser) object(e *expr) error {
-	for !p.is("}") {
+	for more := !p.is("}"); more; {
 		key, err := p.expression(0)
 		if err != nil {
 			return err
@@ -284,10 +281,7 @@ func (p *parser) object(e *expr) error {
 			return err
 		}
 		e.pairs = append(e.pairs, pair{key, val})
-		if !p.is(",") {
-			break
-		}
-		if err := p.advance(true); err != nil {
+		if more, err = p.comma(); err != nil {
 			return err
 		}
 	}
@@ -314,7 +308,9 @@ func (p *parser) transform(e *expr) (*expr, error) {
 			return nil, err
 		}
 	}
-	return e, p.expect("|", false)
+	// Behind a transform, as behind [], a sort and a function, the reference library takes a slash for the start of a
+	// regular expression.
+	return e, p.expect("|", true)
 }
 
 func (p *parser) filter(e *expr) (*expr, error) {
@@ -324,7 +320,7 @@ func (p *parser) filter(e *expr) (*expr, error) {
 			step = step.lhs
 		}
 		step.keepArray = true
-		return e.lhs, p.advance(false)
+		return e.lhs, p.advance(true)
 	}
 	e.form = formFilter
 	var err error
@@ -339,7 +335,7 @@ func (p *parser) sort(e *expr) (*expr, error) {
 	if err := p.expect("(", true); err != nil {
 		return nil, err
 	}
-	for {
+	for more := true; more; {
 		var t term
 		if p.is("<") || p.is(">") {
 			t.descending = p.is(">")
@@ -352,14 +348,11 @@ func (p *parser) sort(e *expr) (*expr, error) {
 			return nil, err
 		}
 		e.terms = append(e.terms, t)
-		if !p.is(",") {
-			break
-		}
-		if err := p.advance(true); err != nil {
+		if more, err = p.comma(); err != nil {
 			return nil, err
 		}
 	}
-	return e, p.expect(")", false)
+	return e, p.expect(")", true)
 }
 
 func (p *parser) condition(e *expr) (*expr, error) {
@@ -380,7 +373,7 @@ func (p *parser) condition(e *expr) (*expr, error) {
 // call reads the arguments of a call, or a function definition.
 func (p *parser) call(e *expr) (*expr, error) {
 	e.form = formCall
-	for !p.is(")") {
+	for more := !p.is(")"); more; {
 		if p.is("?") {
 			e.form = formPartial
 			e.list = append(e.list, &expr{form: formPlaceholder, pos: p.tok.end, text: "?"})
@@ -394,10 +387,8 @@ func (p *parser) call(e *expr) (*expr, error) {
 			}
 			e.list = append(e.list, arg)
 		}
-		if !p.is(",") {
-			break
-		}
-		if err := p.advance(true); err != nil {
+		var err error
+		if more, err = p.comma(); err != nil {
 			return nil, err
 		}
 	}
@@ -429,7 +420,7 @@ func (p *parser) lambda(e *expr) (*expr, error) {
 	if e.rhs, err = p.expression(0); err != nil {
 		return nil, err
 	}
-	return e, p.expect("}", false)
+	return e, p.expect("}", true)
 }
 
 func (p *parser) signature(e *expr) error {

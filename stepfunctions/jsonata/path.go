@@ -102,12 +102,11 @@ func (ev *evaluator) straight(e *expr, in value, env *frame) (v value, next int,
 
 // follow runs the steps of a path from the given one on.
 func (ev *evaluator) follow(e *expr, from int, inputs []value, in value, env *frame) (value, error) {
-	var tuples []tuple
-	streaming := false
+	var flow stream
+	streaming, started := false, false
 	result := sequenceValue(inputs)
 	for i := from; i < len(e.list); i++ {
 		step := e.list[i]
-		fresh := !streaming
 		streaming = streaming || step.tuple
 		var err error
 		switch {
@@ -117,13 +116,19 @@ func (ev *evaluator) follow(e *expr, from int, inputs []value, in value, env *fr
 				whole = in
 			}
 			result, err = ev.eval(step, whole, env)
-		case streaming:
-			if fresh {
-				tuples = startTuples(inputs)
+			if err == nil && step.focus == "" {
+				// What is no array has no items to go on with.
+				inputs = result.items()
 			}
-			tuples, err = ev.tupleStep(step, tuples, inputs, fresh, env)
+		case streaming:
+			if !started {
+				flow.tuples = startTuples(inputs)
+			}
+			flow, err = ev.tupleStep(step, flow, inputs, !started, env)
+			started = true
 		default:
 			result, err = ev.step(step, inputs, env, i == len(e.list)-1)
+			inputs = result.items()
 		}
 		if err != nil {
 			return value{}, err
@@ -131,13 +136,10 @@ func (ev *evaluator) follow(e *expr, from int, inputs []value, in value, env *fr
 		if !streaming && (!result.defined() || (result.kind == kindArray && len(result.items()) == 0)) {
 			break
 		}
-		if step.focus == "" && !streaming {
-			inputs = asItems(result)
-		}
 	}
 	if streaming {
-		result = tupleValue(tuples)
-		if !e.tuple {
+		if result = flow.value(); !e.tuple {
+			result = tupleValue(flow.tuples)
 			result.marks = markSequence
 		}
 	}
@@ -149,7 +151,7 @@ func (ev *evaluator) follow(e *expr, from int, inputs []value, in value, env *fr
 	}
 	if e.group != nil {
 		if streaming {
-			result = tupleValue(tuples)
+			result = flow.value()
 		}
 		return ev.construct(e.group, result, env)
 	}
@@ -174,6 +176,9 @@ func (ev *evaluator) step(e *expr, inputs []value, env *frame, last bool) (value
 			return value{}, err
 		}
 		result := arrayValue(sorted)
+		if len(sorted) <= 1 {
+			result.marks = markSequence
+		}
 		for _, s := range e.stages {
 			if result, err = ev.filter(s.filter, result, env); err != nil {
 				return value{}, err
@@ -209,6 +214,9 @@ func (ev *evaluator) step(e *expr, inputs []value, env *frame, last bool) (value
 			flat = append(flat, v)
 		}
 	}
+	if len(flat) > maxItems {
+		return value{}, bound(tooBig, e.pos)
+	}
 	if last && count == 1 && first.kind == kindArray && first.marks&markSequence == 0 {
 		return first, nil
 	}
@@ -218,7 +226,7 @@ func (ev *evaluator) step(e *expr, inputs []value, env *frame, last bool) (value
 // filter keeps the items of a value (one, when it is no array) for which the predicate holds or whose index it names.
 func (ev *evaluator) filter(predicate *expr, v value, env *frame) (value, error) {
 	if v.marks&markTuples != 0 && v.kind == kindArray {
-		kept, err := ev.filterTuples(predicate, v.node.tuples, env)
+		kept, err := ev.filterTuples(predicate, stream{tuples: v.node.tuples}, env)
 		return tupleValue(kept), err
 	}
 	items := []value{v}
@@ -268,7 +276,7 @@ func (ev *evaluator) keeps(predicate *expr, item value, i, length int, env *fram
 	}
 	switch {
 	case v.kind == kindNumber:
-		if _, err := numeric(v); err != nil {
+		if ok, err := numeric(v); err != nil || !ok {
 			return 0, err
 		}
 		if position(v.num, length) == i {

@@ -16,16 +16,30 @@ func resolve(e *expr) (*expr, error) {
 		return nil, err
 	}
 	if e.form == formParent || len(e.seeking) > 0 {
-		// A path has no position of its own.
-		return nil, failure("S0217", 0, e.typeName())
+		position := e.pos
+		if e.form == formPath || e.form == formParent {
+			// These have no position in the reference library.
+			position = 0
+		}
+		return nil, failure("S0217", position, e.typeName())
 	}
 	return e, nil
 }
 
+// resolve returns the resolved form of e. An array kept by [] is kept whatever e becomes.
 func (r *resolver) resolve(e *expr) (*expr, error) {
 	if e == nil {
 		return nil, nil
 	}
+	keep := e.keepArray
+	resolved, err := r.form(e)
+	if err == nil && keep && resolved != e {
+		resolved.keepArray = true
+	}
+	return resolved, err
+}
+
+func (r *resolver) form(e *expr) (*expr, error) {
 	if r.depth++; r.depth > 10*maxNesting {
 		return nil, failure("S0500", e.pos, "", formatNumber(10*maxNesting))
 	}
@@ -63,8 +77,9 @@ func (r *resolver) resolve(e *expr) (*expr, error) {
 		for _, part := range e.list {
 			e.cons = e.cons || part.cons || (part.form == formPath && part.list[0].cons)
 		}
-	case formLambda, formTransform:
-		// A function body or pattern is not part of the path round it: its parents are not looked for there.
+	case formLambda, formTransform, formApply:
+		// A function body or pattern is not part of the path round it: its parents are not looked for there. Nor are
+		// those in a chain of functions.
 		return e, r.operands(e, false)
 	case formEnd:
 		return nil, failure("S0207", e.pos, "(end)")
@@ -241,7 +256,8 @@ func (r *resolver) filter(e *expr) (*expr, error) {
 			s.level--
 		}
 	}
-	step.inherit(predicate)
+	// A predicate that is nothing but a parent looks for none, in the reference library.
+	step.seeking = append(step.seeking, predicate.seeking...)
 	if result.form == formPath {
 		step.stages = append(step.stages, stage{filter: predicate})
 	} else {

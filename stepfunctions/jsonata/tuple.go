@@ -38,6 +38,31 @@ func tupleValue(tuples []tuple) value {
 	return value{kind: kindArray, marks: markSequence | markTuples, node: &node{items: items, tuples: tuples}}
 }
 
+// stream is what flows through a path with bindings.
+type stream struct {
+	tuples []tuple
+	// loose says that the items stand for the tuples themselves: to predicates and groupings behind a sort step the
+	// reference library hands the tuples as objects, the item under "@" and the variables beside it.
+	loose bool
+}
+
+// value is the stream as predicates and groupings see it.
+func (s stream) value() value {
+	if !s.loose {
+		return tupleValue(s.tuples)
+	}
+	objects := make([]value, len(s.tuples))
+	for i, t := range s.tuples {
+		objects[i] = t.object()
+	}
+	return arrayValue(objects)
+}
+
+func (t tuple) object() value {
+	n := &node{keys: append([]string{"@"}, t.names...), items: append([]value{t.at}, t.vals...)}
+	return value{kind: kindObject, node: n}
+}
+
 func startTuples(inputs []value) []tuple {
 	tuples := make([]tuple, 0, len(inputs))
 	for _, in := range inputs {
@@ -49,15 +74,15 @@ func startTuples(inputs []value) []tuple {
 }
 
 // tupleStep runs a step of a stream. fresh says that the stream starts here.
-func (ev *evaluator) tupleStep(e *expr, tuples []tuple, inputs []value, fresh bool, env *frame) ([]tuple, error) {
+func (ev *evaluator) tupleStep(e *expr, in stream, inputs []value, fresh bool, env *frame) (stream, error) {
 	if e.form == formSort {
-		return ev.tupleSort(e, tuples, inputs, fresh, env)
+		return ev.tupleSort(e, in, inputs, fresh, env)
 	}
 	var out []tuple
-	for _, t := range tuples {
+	for _, t := range in.tuples {
 		v, err := ev.eval(e, t.at, t.frame(env))
 		if err != nil {
-			return nil, err
+			return in, err
 		}
 		if !v.defined() {
 			continue
@@ -76,10 +101,10 @@ func (ev *evaluator) tupleStep(e *expr, tuples []tuple, inputs []value, fresh bo
 			out = e.bindItems(out, t, asItems(v))
 		}
 		if err := ev.spend(4 * (len(out) - before)); err != nil {
-			return nil, err
+			return in, err
 		}
 	}
-	return ev.stages(e, out, env)
+	return ev.stages(e, stream{tuples: out}, env)
 }
 
 // bindItems appends a tuple for every item the step gave for t.
@@ -103,48 +128,54 @@ func (e *expr) bindItems(out []tuple, t tuple, items []value) []tuple {
 }
 
 // tupleSort is the sort step of a stream. When the stream starts with it, the positions after sorting can be bound.
-func (ev *evaluator) tupleSort(e *expr, tuples []tuple, inputs []value, fresh bool, env *frame) ([]tuple, error) {
-	var err error
+func (ev *evaluator) tupleSort(e *expr, in stream, inputs []value, fresh bool, env *frame) (stream, error) {
 	if !fresh {
-		if tuples, err = ev.sortedTuples(e, tuples, env); err != nil {
-			return nil, err
+		sorted, err := ev.sortedTuples(e, in.tuples, env)
+		if err != nil {
+			return in, err
 		}
-		return ev.stages(e, tuples, env)
+		return ev.stages(e, stream{sorted, in.loose || len(sorted) > 1}, env)
 	}
 	sorted, err := ev.sorted(e, inputs, env)
 	if err != nil {
-		return nil, err
+		return in, err
 	}
-	tuples = startTuples(sorted)
+	tuples := startTuples(sorted)
 	if e.index != "" {
 		for i := range tuples {
 			tuples[i] = tuples[i].with(e.index, numberValue(float64(i)))
 		}
 	}
-	return ev.stages(e, tuples, env)
+	return ev.stages(e, stream{tuples: tuples}, env)
 }
 
 // stages applies the predicates and index bindings of a step to a stream.
-func (ev *evaluator) stages(e *expr, tuples []tuple, env *frame) ([]tuple, error) {
+func (ev *evaluator) stages(e *expr, in stream, env *frame) (stream, error) {
 	for _, s := range e.stages {
 		if s.filter == nil {
-			for i := range tuples {
-				tuples[i] = tuples[i].with(s.index, numberValue(float64(i)))
+			for i := range in.tuples {
+				in.tuples[i] = in.tuples[i].with(s.index, numberValue(float64(i)))
 			}
 			continue
 		}
 		var err error
-		if tuples, err = ev.filterTuples(s.filter, tuples, env); err != nil {
-			return nil, err
+		if in.tuples, err = ev.filterTuples(s.filter, in, env); err != nil {
+			return in, err
 		}
 	}
-	return tuples, nil
+	return in, nil
 }
 
-func (ev *evaluator) filterTuples(predicate *expr, tuples []tuple, env *frame) ([]tuple, error) {
+func (ev *evaluator) filterTuples(predicate *expr, in stream, env *frame) ([]tuple, error) {
 	var kept []tuple
-	for i, t := range tuples {
-		keep, err := ev.keeps(predicate, t.at, i, len(tuples), t.frame(env))
+	for i, t := range in.tuples {
+		context, scope := t.at, env
+		if in.loose {
+			context = t.object()
+		} else {
+			scope = t.frame(env)
+		}
+		keep, err := ev.keeps(predicate, context, i, len(in.tuples), scope)
 		if err != nil {
 			return nil, err
 		}

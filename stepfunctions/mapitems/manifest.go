@@ -27,11 +27,12 @@ func (s *Store) athena(bucket, key string, src Source) sequence {
 			return
 		}
 		defer f.Close()
-		r, err := uncompressed(f, uri(bucket, key))
+		r, done, err := uncompressed(f, uri(bucket, key))
 		if err != nil {
 			yield(Item{}, err)
 			return
 		}
+		defer done()
 		data := src
 		data.ManifestType = ""
 		list := &records{r: r, delimiter: ',', source: uri(bucket, key)}

@@ -16,31 +16,41 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"gust/stepfunctions/jsonvalue"
 )
 
-// uncompressed reads through gzip when the content is compressed, whatever the object's name says.
-func uncompressed(content io.Reader, source string) (*bufio.Reader, error) {
-	r := bufio.NewReaderSize(content, 64<<10)
+// maxWindow bounds the memory that reading Zstandard takes: the largest window that decoders must support.
+const maxWindow = 128 << 20
+
+// uncompressed reads through gzip or Zstandard when the content is compressed, whatever the object's name says. done
+// lets go of what reading holds; it is never nil.
+func uncompressed(content io.Reader, source string) (r *bufio.Reader, done func(), err error) {
+	done = func() {}
+	r = bufio.NewReaderSize(content, 64<<10)
 	head, err := r.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, unreadable(source, err)
+		return nil, done, unreadable(source, err)
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(r)
 		if err != nil {
-			return nil, unreadable(source, err)
+			return nil, done, unreadable(source, err)
 		}
 		r = bufio.NewReaderSize(z, 64<<10)
 	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		return nil, readerFailed("%s: content compressed with Zstandard cannot be read by the local Step Functions service; "+
-			"use gzip.", source)
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, done, unreadable(source, err)
+		}
+		r, done = bufio.NewReaderSize(z, 64<<10), z.Close
 	}
 	if bom, err := r.Peek(3); err == nil && string(bom) == "\uFEFF" {
 		_, _ = r.Discard(3) // they have just been peeked
 	}
-	return r, nil
+	return r, done, nil
 }
 
 func unreadable(source string, err error) *Error {

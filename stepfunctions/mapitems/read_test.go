@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
 	"gust/stepfunctions/jsonvalue"
@@ -77,6 +78,17 @@ func zipped(text string) string {
 	return b.String()
 }
 
+func packed(text string) string {
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b)
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return b.String()
+}
+
 func TestFormats(t *testing.T) {
 	t.Parallel()
 	csv := mapitems.Source{InputType: "CSV", CSVHeaderLocation: "FIRST_ROW"}
@@ -124,7 +136,8 @@ func TestFormats(t *testing.T) {
 		"jsonl":     {mapitems.Source{InputType: "JSONL"}, "{\"a\":1}\r\n\n[2]\n3", []string{`{"a":1}`, `[2]`, `3`}},
 		"jsonl bad": {mapitems.Source{InputType: "JSONL"}, "1\n{x\n", []string{"1", "States.ItemReaderFailed: s3://b/k, line 2, is not JSON: Unexpected character ('x' (code 120)): was expecting double-quote to start field name (line 1, column 3)"}},
 		"parquet":   {mapitems.Source{InputType: "PARQUET"}, "PAR1", []string{"States.ItemReaderFailed: s3://b/k: Parquet files cannot be read by the local Step Functions service; convert the dataset to JSONL or CSV."}},
-		"zstd":      {mapitems.Source{InputType: "JSONL"}, "\x28\xb5\x2f\xfd....", []string{"States.ItemReaderFailed: s3://b/k: content compressed with Zstandard cannot be read by the local Step Functions service; use gzip."}},
+		"zstd":      {mapitems.Source{InputType: "JSONL"}, packed("1\n[2]\n"), []string{"1", "[2]"}},
+		"zstd cut":  {mapitems.Source{InputType: "JSONL"}, packed("1\n")[:9], []string{"States.ItemReaderFailed: s3://b/k cannot be read: unexpected EOF"}},
 		"max":       {mapitems.Source{InputType: "JSONL", MaxItems: 2}, "1\n2\n3\n", []string{"1", "2"}},
 		"max below": {mapitems.Source{InputType: "JSONL", MaxItems: -1}, "1\n", []string{"States.ItemReaderFailed: field MaxItems must be positive"}},
 		"typo":      {mapitems.Source{InputType: "JSNL"}, "1\n", []string{"States.ItemReaderFailed: The field 'InputType' has the value 'JSNL'; expected one of: CSV, JSON, JSONL, PARQUET, MANIFEST. Did you mean JSONL?"}},

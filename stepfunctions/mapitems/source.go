@@ -1,6 +1,7 @@
 package mapitems
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"iter"
@@ -156,12 +157,22 @@ func (s *Store) content(bucket, key string, src Source) sequence {
 	}
 }
 
-// Items are the items inside the content of one object; source is its URI. The content may be compressed with gzip.
+// Items are the items inside the content of one object; source is its URI. The content may be compressed with gzip or
+// Zstandard.
 func (s Source) Items(content io.Reader, source string) iter.Seq2[Item, error] {
-	r, err := uncompressed(content, source)
-	if err != nil {
-		return failing(err)
+	return func(yield func(Item, error) bool) {
+		r, done, err := uncompressed(content, source)
+		if err != nil {
+			yield(Item{}, err)
+			return
+		}
+		defer done()
+		s.decoded(r, source)(yield)
 	}
+}
+
+// decoded are the items inside uncompressed content.
+func (s Source) decoded(r *bufio.Reader, source string) sequence {
 	switch s.InputType {
 	case "CSV":
 		return s.csv(r, source)

@@ -219,7 +219,7 @@ func TestAPollEndsWithItsConnection(t *testing.T) {
 	req.Header.Set("X-Amz-Target", "AWSStepFunctions.GetActivityTask")
 	done := make(chan error, 1)
 	go func() {
-		_, err := web.Client().Do(req) //nolint:bodyclose // there is none
+		_, err := web.Client().Do(req)
 		done <- err
 	}()
 	<-arrived

@@ -164,8 +164,15 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c Call) {
 		// The work goes on when the client hangs up: its effect must not depend on the connection. A poll has no effect
 		// before it is answered, and a client that has gone must not get a task.
 		ctx = context.WithoutCancel(ctx)
+	} else if _, ok := w.(http.Hijacker); ok {
+		ctx = context.WithValue(ctx, mayWaitKey{}, true)
 	}
 	out, err := s.options.Faults.consistent(ctx, c, now, s.invoker)
+	var later *LaterError
+	if errors.As(err, &later) {
+		s.park(w, c, later, fault.dropsAfter())
+		return
+	}
 	if fault.dropsAfter() {
 		drop(w)
 		return

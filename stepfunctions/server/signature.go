@@ -1,10 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,6 +28,24 @@ type signature struct {
 	key, scope, day, region, service string
 	headers                          []string
 	value                            []byte
+}
+
+// RequireSignature lets only requests through that are signed with one of the keys.
+func RequireSignature(keys map[string]string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDefinitionBytes))
+		if err != nil {
+			writeError(w, &Error{Code: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
+				Message: fmt.Sprintf("Request body is larger than the maximum of %d bytes", maxDefinitionBytes)})
+			return
+		}
+		if refused := verify(r, body, keys, time.Now()); refused != nil {
+			writeError(w, refused)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		next.ServeHTTP(w, r)
+	})
 }
 
 // verify checks that a request is signed with one of the keys, by Signature Version 4. The error is AWS's answer.

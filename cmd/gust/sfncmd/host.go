@@ -56,10 +56,11 @@ func New(h *Host) []*cobra.Command {
 
 // Exit codes of Gust.
 const (
-	codeFailed    = 1
-	codeUsage     = 2
-	codeRunFailed = 3
-	codeNotFound  = 4
+	codeFailed      = 1
+	codeUsage       = 2
+	codeRunFailed   = 3
+	codeNotFound    = 4
+	codeInterrupted = 130
 )
 
 // exitError is an error with the program's exit code.

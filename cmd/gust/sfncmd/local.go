@@ -127,7 +127,7 @@ func (h *Host) serve(ctx context.Context, cfg *config.Config, reload bool) (err 
 			if !open {
 				return errors.New("the folder of state machines is no longer watched; start again")
 			}
-			takeOver(ctx, service, log)
+			takeOver(ctx, service.Service, log)
 		}
 	}
 }

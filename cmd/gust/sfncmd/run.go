@@ -149,7 +149,8 @@ func (h *Host) runMachine(ctx context.Context, client *sfn.Client, machineARN st
 	executionARN := *started.ExecutionArn
 	x, err := h.follow(ctx, client, executionARN, f.quiet)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		h.note("The execution goes on. Follow it with: gust sfn tail %s -f\nStop it with:   gust sfn stop %s", executionARN, executionARN)
+		h.note("The execution goes on. Follow it with: gust sfn tail %s -f\nStop it with: gust sfn stop %s", executionARN, executionARN)
+		return quiet(codeInterrupted)
 	}
 	if err != nil {
 		return err

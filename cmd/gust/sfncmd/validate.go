@@ -2,6 +2,7 @@ package sfncmd
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +56,8 @@ func problems(path string, found asl.Diagnostics) []string {
 		if d.Line > 0 {
 			place = fmt.Sprintf("%s:%d:%d", path, d.Line, d.Column)
 		}
-		text := fmt.Sprintf("%s: %s: %s", place, d.Severity, d)
+		what, _, _ := strings.Cut(d.String(), "\n at [Source") // AWS repeats the text and the place
+		text := fmt.Sprintf("%s: %s: %s", place, d.Severity, what)
 		if d.Hint != "" {
 			text += fmt.Sprintf(" (did you mean %q?)", d.Hint)
 		}

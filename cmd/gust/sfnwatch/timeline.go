@@ -18,7 +18,9 @@ type Timeline struct {
 }
 
 // NewTimeline returns a timeline.
-func NewTimeline(clip int) *Timeline { return &Timeline{Clip: clip, x: NewExecution(), wide: minStateWidth} }
+func NewTimeline(clip int) *Timeline {
+	return &Timeline{Clip: clip, x: NewExecution(), wide: minStateWidth}
+}
 
 // Execution is the sum of what was told.
 func (t *Timeline) Execution() *Execution { return t.x }

@@ -43,20 +43,34 @@ func New(region, account string) *Server {
 // Stop ends the long polls in work.
 func (s *Server) Stop() { s.stop.Do(func() { close(s.stopped) }) }
 
+// Create makes a queue unless it is there.
+func (s *Server) Create(name string) error {
+	_, err := s.ensure(name)
+	return err
+}
+
 // Send puts a message into a queue, which is created when it is not there.
 func (s *Server) Send(name, body string) error {
-	if err := checkName(name); err != nil {
+	q, err := s.ensure(name)
+	if err != nil {
 		return err
 	}
+	q.send(body, nil, nil)
+	return nil
+}
+
+func (s *Server) ensure(name string) (*queue, error) {
+	if refused := checkName(name); refused != nil {
+		return nil, refused
+	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	q := s.queues[name]
 	if q == nil {
 		q = newQueue(name, defaultSettings(), s.stopped)
 		s.queues[name] = q
 	}
-	s.mu.Unlock()
-	q.send(body, nil, nil)
-	return nil
+	return q, nil
 }
 
 // failure is an answer in the form of SQS's errors.

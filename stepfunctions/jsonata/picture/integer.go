@@ -261,7 +261,10 @@ func (p *integerPicture) cased(text string) string {
 // FormatBase is $formatBase: the number rounded half to even, in a radix from 2 to 36.
 func FormatBase(value, radix float64) (string, error) {
 	value, radix = round(value, 0), round(radix, 0)
-	if !(radix >= 2 && radix <= 36) {
+	if math.IsNaN(radix) {
+		return "", uncoded("toString() radix argument must be between 2 and 36")
+	}
+	if radix < 2 || radix > 36 {
 		return "", fault("D3100", NumberText(radix))
 	}
 	if radix == 10 || math.IsNaN(value) || math.IsInf(value, 0) {

@@ -225,6 +225,9 @@ func fixed(value float64, decimals int) (string, error) {
 
 // round rounds half to even on the shortest decimal form of the number, so that 1.005 counts as the tie it looks like.
 func round(value float64, decimals int) float64 {
+	if math.IsInf(value, 0) && decimals == 0 {
+		return value
+	}
 	shifted := shift(value, decimals)
 	rounded := math.Floor(shifted)
 	switch rest := shifted - rounded; {

@@ -97,7 +97,7 @@ func (m *marker) expression() (string, error) {
 		return "[a-zA-Z]+", nil
 	case m.component == 'f':
 		return digits(0), nil
-	case m.component == 'C' || m.component == 'E', m.names != noName && !strings.ContainsRune("MxF", m.component):
+	case !strings.ContainsRune("YMDdFWwXxHhms", m.component), m.names != noName && !strings.ContainsRune("MxF", m.component):
 		return "", fault("D3133", string(m.component))
 	case m.names != noName:
 		return "[a-zA-Z]+", nil

@@ -1,4 +1,4 @@
-package stepfunctions
+package engine
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/mapitems"
@@ -33,13 +34,13 @@ const (
 // the end. It can be stopped at any moment and another one goes on: a child's name follows from the run and its first
 // item.
 type mapRunDriver struct {
-	e    *engine
+	e    *Engine
 	key  caller
 	spec interp.MapRun
 	// parent is the execution of the Map state as it was when the run began, machine its definition, state the snapshot
 	// to evaluate ItemSelector with.
 	parent  journal.Execution
-	machine *compiled
+	machine *Compiled
 	state   []byte
 
 	ctx     context.Context //nolint:containedctx // the life of the run
@@ -58,6 +59,8 @@ type mapRunDriver struct {
 	running  map[int64]int64
 	starting int
 	failed   int64
+	// active are the children, and their items, that are in memory only.
+	active struct{ children, items atomic.Int64 }
 }
 
 // childEnd tells that a child has ended.
@@ -75,7 +78,7 @@ type childState struct {
 }
 
 // newMapRun is the row of a map run that begins.
-func (e *engine) newMapRun(parent *journal.Execution, spec *interp.MapRun) *journal.MapRun {
+func (e *Engine) newMapRun(parent *journal.Execution, spec *interp.MapRun) *journal.MapRun {
 	run := &journal.MapRun{
 		ARN: spec.ARN, Execution: parent.ID, Task: spec.ID, MachineName: parent.MachineName, Label: spec.Label, State: spec.State,
 		Started: e.now().UTC(), MaxConcurrency: spec.MaxConcurrency, Redrives: spec.Redrives,
@@ -89,8 +92,8 @@ func (e *engine) newMapRun(parent *journal.Execution, spec *interp.MapRun) *jour
 	return run
 }
 
-// mapRun returns a map run by its number.
-func (e *engine) mapRun(id int64) (*journal.MapRun, error) {
+// MapRun returns a map run by its number.
+func (e *Engine) MapRun(id int64) (*journal.MapRun, error) {
 	e.mu.Lock()
 	d := e.runsByID[id]
 	e.mu.Unlock()
@@ -104,7 +107,7 @@ func (e *engine) mapRun(id int64) (*journal.MapRun, error) {
 }
 
 // startMapRun begins to drive a map run. The mutex is held.
-func (e *engine) startMapRun(l *live, spec *interp.MapRun) {
+func (e *Engine) startMapRun(l *live, spec *interp.MapRun) {
 	if e.closed || l.cancels[spec.ID] != nil {
 		return
 	}
@@ -126,7 +129,7 @@ func (e *engine) startMapRun(l *live, spec *interp.MapRun) {
 }
 
 // childEnded tells the driver of a map run that a child has ended. Without a driver, the next one will see it.
-func (e *engine) childEnded(row *journal.Execution) {
+func (e *Engine) childEnded(row *journal.Execution) {
 	e.mu.Lock()
 	d := e.runsByID[row.MapRun]
 	e.mu.Unlock()
@@ -149,8 +152,26 @@ func (d *mapRunDriver) signal() {
 	}
 }
 
-// updateMapRun changes the bounds of a map run. changed is false when it has ended.
-func (e *engine) updateMapRun(id int64, in *mapRunInput) (changed bool, err error) {
+// MapRunBounds are the bounds of a map run that may be changed while it is going on. Nil leaves one as it is.
+type MapRunBounds struct {
+	MaxConcurrency             *int64
+	ToleratedFailurePercentage *float64
+	ToleratedFailureCount      *int64
+}
+
+// MapRunActive returns how many children of a map run, and of their items, run in memory only: express ones.
+func (e *Engine) MapRunActive(id int64) (children, items int64) {
+	e.mu.Lock()
+	d := e.runsByID[id]
+	e.mu.Unlock()
+	if d == nil {
+		return 0, 0
+	}
+	return d.active.children.Load(), d.active.items.Load()
+}
+
+// UpdateMapRun changes the bounds of a map run. changed is false when it has ended.
+func (e *Engine) UpdateMapRun(id int64, in MapRunBounds) (changed bool, err error) {
 	e.mu.Lock()
 	d := e.runsByID[id]
 	e.mu.Unlock()
@@ -337,7 +358,7 @@ func (d *mapRunDriver) child(b *mapitems.Batch) *journal.Execution {
 		rest += ":" + uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s#%d#%d", d.spec.ARN, b.First, d.spec.Redrives)).String()
 	}
 	return &journal.Execution{
-		ARN: makeARN(regionOf(d.parent.ARN), d.e.config.AccountID, kind, rest), Name: name, MachineARN: d.parent.MachineARN + "/" + d.spec.Label,
+		ARN: arns.Make(arns.Region(d.parent.ARN), d.e.config.AccountID, kind, rest), Name: name, MachineARN: d.parent.MachineARN + "/" + d.spec.Label,
 		MachineName: machine, Revision: d.parent.Revision, Started: d.e.now().UTC(), Input: b.Input, TestCase: d.parent.TestCase,
 		MapRun: d.run.ID, Item: b.First, ItemCount: b.Items,
 	}
@@ -345,8 +366,8 @@ func (d *mapRunDriver) child(b *mapitems.Batch) *journal.Execution {
 
 func (d *mapRunDriver) startChild(row *journal.Execution, known childState) error {
 	if known.pending && !d.spec.Express {
-		_, err := d.e.do(known.id, item{event: interp.Redrive{}, note: func(e *journal.Execution) { e.PendingRedrive = false }})
-		if errors.Is(err, errEnded) {
+		_, err := d.e.Do(known.id, Item{Event: interp.Redrive{}, Note: func(e *journal.Execution) { e.PendingRedrive = false }})
+		if errors.Is(err, ErrEnded) {
 			err = nil
 		}
 		return err
@@ -361,7 +382,11 @@ func (d *mapRunDriver) startChild(row *journal.Execution, known childState) erro
 	if d.spec.Express {
 		ended = d.keep
 	}
-	created, err := d.e.begin(row, d.machine, ended)
+	if d.spec.Express {
+		d.active.children.Add(1)
+		d.active.items.Add(row.ItemCount)
+	}
+	created, err := d.e.Begin(row, d.machine, ended)
 	if err == nil && !created {
 		err = fmt.Errorf("the child execution of item %d exists already", row.Item)
 	}
@@ -372,6 +397,8 @@ func (d *mapRunDriver) startChild(row *journal.Execution, known childState) erro
 func (d *mapRunDriver) keep(row *journal.Execution) {
 	stored := *row
 	stored.ID = d.e.lastID.Add(1)
+	defer d.active.children.Add(-1)
+	defer d.active.items.Add(-row.ItemCount)
 	if _, err := d.e.journal.ExecutionCreate(&stored, journal.Change{}); err != nil && d.e.ctx.Err() == nil {
 		d.e.log.Error("the end of a child execution could not be stored", "execution", row.ARN, "error", err)
 	}
@@ -417,8 +444,8 @@ func (d *mapRunDriver) abortChildren() error {
 		}
 	}
 	for _, id := range ids {
-		_, err := d.e.do(id, item{event: interp.Abort{}})
-		if err != nil && !errors.Is(err, errEnded) && !errors.Is(err, journal.ErrNotFound) {
+		_, err := d.e.Do(id, Item{Event: interp.Abort{}})
+		if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, journal.ErrNotFound) {
 			return err
 		}
 	}
@@ -435,7 +462,7 @@ func (d *mapRunDriver) end(status string, event *interp.MapRunEnded) {
 		d.e.log.Error("the end of a map run could not be stored", "map run", d.spec.ARN, "error", err)
 	}
 	if event != nil {
-		d.e.submit(d.key.execution, item{task: d.key.task, event: *event})
+		d.e.submit(d.key.execution, Item{task: d.key.task, Event: *event})
 	}
 }
 
@@ -451,7 +478,7 @@ func (d *mapRunDriver) fail(err error) {
 		name, cause = data.Name, data.Cause
 	}
 	if d.run == nil {
-		d.e.submit(d.key.execution, item{task: d.key.task, event: interp.MapRunEnded{ID: d.key.task, Error: &name, Cause: &cause}})
+		d.e.submit(d.key.execution, Item{task: d.key.task, Event: interp.MapRunEnded{ID: d.key.task, Error: &name, Cause: &cause}})
 		return
 	}
 	if d.batches != nil && d.spec.Writer != nil && d.spec.Writer.Resource != "" {

@@ -1,4 +1,4 @@
-package stepfunctions
+package engine
 
 import (
 	"context"

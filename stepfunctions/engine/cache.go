@@ -1,4 +1,4 @@
-package stepfunctions
+package engine
 
 import (
 	"context"
@@ -12,29 +12,31 @@ import (
 // maxCompiled bounds how many compiled definitions are kept.
 const maxCompiled = 512
 
-// compiled is a revision ready to run.
-type compiled struct {
-	machine *asl.Machine
-	role    string
+// Compiled is a revision ready to run.
+type Compiled struct {
+	// Machine is the definition.
+	Machine *asl.Machine
+	// Role is the role to run with.
+	Role string
 	// activities and children tell that it has activity tasks, and tasks that wait for other executions.
 	activities, children bool
 }
 
-// machineCache keeps machines by ARN and compiled definitions by revision.
-type machineCache struct {
+// MachineCache keeps machines by ARN and compiled definitions by revision.
+type MachineCache struct {
 	journal *journal.Journal
 
 	mu       sync.RWMutex
 	byARN    map[string]*journal.Machine
-	compiled map[int64]*compiled
+	compiled map[int64]*Compiled
 }
 
-func newMachineCache(j *journal.Journal) *machineCache {
-	return &machineCache{journal: j, byARN: map[string]*journal.Machine{}, compiled: map[int64]*compiled{}}
+func newMachineCache(j *journal.Journal) *MachineCache {
+	return &MachineCache{journal: j, byARN: map[string]*journal.Machine{}, compiled: map[int64]*Compiled{}}
 }
 
-// get returns a machine, or journal.ErrNotFound. The result must not be changed.
-func (c *machineCache) get(ctx context.Context, arn string) (*journal.Machine, error) {
+// Get returns a machine, or journal.ErrNotFound. The result must not be changed.
+func (c *MachineCache) Get(ctx context.Context, arn string) (*journal.Machine, error) {
 	c.mu.RLock()
 	m := c.byARN[arn]
 	c.mu.RUnlock()
@@ -55,15 +57,15 @@ func (c *machineCache) get(ctx context.Context, arn string) (*journal.Machine, e
 	return m, nil
 }
 
-// forget drops a machine that was changed.
-func (c *machineCache) forget(arn string) {
+// Forget drops a machine that was changed.
+func (c *MachineCache) Forget(arn string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.byARN, arn)
 }
 
-// revision returns the compiled definition of a revision.
-func (c *machineCache) revision(ctx context.Context, id int64) (*compiled, error) {
+// Revision returns the compiled definition of a revision.
+func (c *MachineCache) Revision(ctx context.Context, id int64) (*Compiled, error) {
 	c.mu.RLock()
 	m := c.compiled[id]
 	c.mu.RUnlock()
@@ -78,7 +80,7 @@ func (c *machineCache) revision(ctx context.Context, id int64) (*compiled, error
 	if parsed == nil {
 		return nil, fmt.Errorf("the stored definition of revision %d is no longer valid: %s", id, problems.Errors())
 	}
-	m = &compiled{machine: parsed, role: r.RoleARN}
+	m = &Compiled{Machine: parsed, Role: r.RoleARN}
 	for _, s := range parsed.All() {
 		if s.Task != nil {
 			m.activities = m.activities || s.Task.Resource.Kind == asl.Activity

@@ -1,9 +1,10 @@
-package stepfunctions
+package engine
 
 import (
 	"errors"
 	"time"
 
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/events"
 	"gust/stepfunctions/handlers"
@@ -11,21 +12,17 @@ import (
 	"gust/stepfunctions/journal"
 )
 
-// changed tells those who wait for it that an execution has another status. The change is stored.
-func (e *engine) changed(l *live, status interp.Status) {
-	if status == interp.Running {
-		e.publish(l.row, string(status), l.row.Redriven)
-		return
-	}
+// ended tells those who wait for it that an execution has ended. The end is stored.
+func (e *Engine) ended(l *live) {
 	if !l.express() {
-		e.publish(l.row, string(status), l.row.Stopped)
+		e.publish(l.row, l.row.Status, l.row.Stopped)
 	}
 	if l.onEnd != nil {
 		l.onEnd(l.row)
 	}
 	if l.row.Parent != 0 {
 		row := *l.row
-		e.answerParent(&row)
+		e.AnswerParent(&row)
 	}
 	if l.row.MapRun != 0 {
 		e.childEnded(l.row)
@@ -33,21 +30,21 @@ func (e *engine) changed(l *live, status interp.Status) {
 }
 
 // publish sends the event of a status change.
-func (e *engine) publish(row *journal.Execution, status string, at time.Time) {
+func (e *Engine) publish(row *journal.Execution, status string, at time.Time) {
 	if e.config.Events == nil {
 		return
 	}
 	change := events.StatusChange{
 		ExecutionARN: row.ARN, StateMachineARN: row.MachineARN, Name: row.Name, Status: status, Started: row.Started,
 		Input: &row.Input, VersionARN: row.VersionARN, AliasARN: row.AliasARN, RedriveCount: int64(row.Redrives), Redriven: row.Redriven,
-		Region: regionOf(row.ARN), Account: e.config.AccountID, Time: at,
+		Region: arns.Region(row.ARN), Account: e.config.AccountID, Time: at,
 	}
 	shown := *row
 	shown.Status = status
 	if status != string(interp.Running) {
 		change.Stopped, change.Output, change.Error, change.Cause = row.Stopped, row.Output, row.Error, row.Cause
 	}
-	redrive, reason := redriveStatus(&shown, at)
+	redrive, reason := RedriveStatus(&shown, at)
 	change.RedriveStatus = &redrive
 	if reason != "" {
 		change.RedriveStatusReason = &reason
@@ -55,10 +52,10 @@ func (e *engine) publish(row *journal.Execution, status string, at time.Time) {
 	e.config.Events.Publish([]events.StatusChange{change})
 }
 
-// answerParent reports the end of an execution to the task that started it and waits for it.
-func (e *engine) answerParent(child *journal.Execution) {
+// AnswerParent reports the end of an execution to the task that started it and waits for it.
+func (e *Engine) AnswerParent(child *journal.Execution) {
 	task := child.ParentTask
-	e.answer(child.Parent, task, item{make: func(l *live) interp.Event {
+	e.answer(child.Parent, task, Item{make: func(l *live) interp.Event {
 		for _, waiting := range l.x.PendingTasks() {
 			if waiting.ID == task {
 				return e.childEvent(task, waiting.Resource, child)
@@ -69,8 +66,8 @@ func (e *engine) answerParent(child *journal.Execution) {
 }
 
 // childEvent is the answer to a task whose execution has ended.
-func (e *engine) childEvent(task int64, r asl.Resource, child *journal.Execution) interp.Event {
-	described, err := encode(describeExecution(child, e.now(), true))
+func (e *Engine) childEvent(task int64, r asl.Resource, child *journal.Execution) interp.Event {
+	described, err := e.config.Describe(child)
 	var out string
 	if err == nil {
 		out, err = e.handlers.ChildResult(r, described)
@@ -86,10 +83,10 @@ func (e *engine) childEvent(task int64, r asl.Resource, child *journal.Execution
 }
 
 // askChild finds out, after a restart, whether the execution that a task waits for has ended.
-func (e *engine) askChild(execution int64, task interp.Task) {
+func (e *Engine) askChild(execution int64, task interp.Task) {
 	child, err := e.journal.ExecutionChild(e.ctx, execution, task.ID)
 	if err == nil && child.Status != string(interp.Running) {
-		e.answerParent(child)
+		e.AnswerParent(child)
 	}
 	if err != nil && e.ctx.Err() == nil {
 		e.log.Error("the execution that a task waits for could not be found", "execution", execution, "error", err)
@@ -97,12 +94,12 @@ func (e *engine) askChild(execution int64, task interp.Task) {
 }
 
 // abortChild stops the execution of a task that is cancelled.
-func (e *engine) abortChild(execution, task int64) {
+func (e *Engine) abortChild(execution, task int64) {
 	child, err := e.journal.ExecutionChild(e.ctx, execution, task)
 	if err == nil && child.Status == string(interp.Running) {
-		_, err = e.do(child.ID, item{event: interp.Abort{}})
+		_, err = e.Do(child.ID, Item{Event: interp.Abort{}})
 	}
-	if err != nil && !errors.Is(err, journal.ErrNotFound) && !errors.Is(err, errEnded) && e.ctx.Err() == nil {
+	if err != nil && !errors.Is(err, journal.ErrNotFound) && !errors.Is(err, ErrEnded) && e.ctx.Err() == nil {
 		e.log.Error("the execution of a cancelled task could not be stopped", "execution", execution, "error", err)
 	}
 }

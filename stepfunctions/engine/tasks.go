@@ -1,10 +1,11 @@
-package stepfunctions
+package engine
 
 import (
 	"context"
 	"errors"
 	"slices"
 
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/handlers"
 	"gust/stepfunctions/interp"
@@ -25,7 +26,7 @@ func pollsActivity(r *asl.Resource) bool {
 }
 
 // command carries out what a stored step asks for.
-func (e *engine) command(l *live, step *interp.Step) {
+func (e *Engine) command(l *live, step *interp.Step) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, id := range step.Cancelled {
@@ -44,7 +45,7 @@ func (e *engine) command(l *live, step *interp.Step) {
 }
 
 // cancel stops whatever works on a task or map run. The mutex is held.
-func (e *engine) cancel(l *live, id int64) {
+func (e *Engine) cancel(l *live, id int64) {
 	if stop := l.cancels[id]; stop != nil {
 		stop()
 		delete(l.cancels, id)
@@ -59,7 +60,7 @@ func (e *engine) cancel(l *live, id int64) {
 }
 
 // handOut gives a task to those who do it. The mutex is held.
-func (e *engine) handOut(l *live, task interp.Task) {
+func (e *Engine) handOut(l *live, task interp.Task) {
 	switch {
 	case isActivity(&task):
 		if !task.Started {
@@ -86,19 +87,19 @@ func (e *engine) handOut(l *live, task interp.Task) {
 	}
 }
 
-func (e *engine) handlerRequest(l *live, task *interp.Task) handlers.Request {
+func (e *Engine) handlerRequest(l *live, task *interp.Task) handlers.Request {
 	return handlers.Request{
 		Resource: task.Resource, Input: task.Input, ExecutionARN: l.row.ARN, State: task.State, Machine: baseMachine(l.row.MachineName),
-		TestCase: orText(l.row.TestCase, ""), Region: regionOf(l.row.ARN), RoleARN: l.machine.role, TaskID: task.ID,
+		TestCase: orEmpty(l.row.TestCase), Region: arns.Region(l.row.ARN), RoleARN: l.machine.Role, TaskID: task.ID,
 		Credentials: task.Credentials, Token: task.Token, Attempt: task.Attempt,
 	}
 }
 
 // resume hands out what was handed out before the service was restarted.
-func (e *engine) resume(l *live, items []item) {
+func (e *Engine) resume(l *live, items []Item) {
 	step := &interp.Step{Tasks: l.x.PendingTasks(), MapRuns: l.x.PendingMapRuns()}
 	answered := func(id int64) bool {
-		return slices.ContainsFunc(items, func(it item) bool { return it.task == id })
+		return slices.ContainsFunc(items, func(it Item) bool { return it.task == id })
 	}
 	step.Tasks = slices.DeleteFunc(step.Tasks, func(t interp.Task) bool { return isActivity(&t) || answered(t.ID) })
 	step.MapRuns = slices.DeleteFunc(step.MapRuns, func(m interp.MapRun) bool { return answered(m.ID) })
@@ -106,7 +107,7 @@ func (e *engine) resume(l *live, items []item) {
 }
 
 // enqueue runs a task as soon as fewer than MaxTasks run. The mutex is held.
-func (e *engine) enqueue(run func()) {
+func (e *Engine) enqueue(run func()) {
 	if e.running >= e.config.MaxTasks {
 		e.queue = append(e.queue, run)
 		return
@@ -121,7 +122,7 @@ func (e *engine) enqueue(run func()) {
 }
 
 // dequeue returns the next task, or nil after giving the slot back.
-func (e *engine) dequeue() func() {
+func (e *Engine) dequeue() func() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.queue) == 0 || e.closed {
@@ -134,13 +135,19 @@ func (e *engine) dequeue() func() {
 	return run
 }
 
-// caller is the task in whose name a handler calls the API.
+// caller names a task or map run.
 type caller struct{ execution, task int64 }
 
 type callerKey struct{}
 
+// Parent returns the execution and task that wait for the execution that is started with ctx; 0 when none does.
+func Parent(ctx context.Context) (execution, task int64) {
+	by, _ := ctx.Value(callerKey{}).(caller)
+	return by.execution, by.task
+}
+
 // perform does one task and reports its end to the execution.
-func (e *engine) perform(ctx context.Context, cancel context.CancelFunc, id int64, task interp.Task, r handlers.Request) {
+func (e *Engine) perform(ctx context.Context, cancel context.CancelFunc, id int64, task interp.Task, r handlers.Request) {
 	defer cancel()
 	if ctx.Err() != nil {
 		return
@@ -156,31 +163,31 @@ func (e *engine) perform(ctx context.Context, cancel context.CancelFunc, id int6
 	var failed *handlers.TaskError
 	switch {
 	case errors.As(err, &failed):
-		e.submit(id, item{task: task.ID, event: interp.TaskFailed{ID: task.ID, Error: failed.Name, Cause: failed.Cause}})
+		e.submit(id, Item{task: task.ID, Event: interp.TaskFailed{ID: task.ID, Error: failed.Name, Cause: failed.Cause}})
 	case err != nil:
-		e.submit(id, item{task: task.ID, event: interp.TaskFailed{ID: task.ID, Error: asl.ErrTaskFailed, Cause: err.Error()}})
+		e.submit(id, Item{task: task.ID, Event: interp.TaskFailed{ID: task.ID, Error: asl.ErrTaskFailed, Cause: err.Error()}})
 	case task.Resource.Pattern == asl.RequestResponse:
-		e.submit(id, item{task: task.ID, event: interp.TaskSucceeded{ID: task.ID, Output: out.Output}})
+		e.submit(id, Item{task: task.ID, Event: interp.TaskSucceeded{ID: task.ID, Output: out.Output}})
 	default:
 		e.submitted(id, task.ID, out)
 	}
 }
 
 // submitted reports that a call was accepted whose job goes on, and the job's result when it is known already.
-func (e *engine) submitted(id, task int64, out handlers.Outcome) {
-	e.submit(id, item{task: task, event: interp.TaskSubmitted{ID: task, Output: out.Output}})
+func (e *Engine) submitted(id, task int64, out handlers.Outcome) {
+	e.submit(id, Item{task: task, Event: interp.TaskSubmitted{ID: task, Output: out.Output}})
 	if out.Result != nil {
-		e.submit(id, item{event: interp.TaskSucceeded{ID: task, Output: *out.Result}})
+		e.submit(id, Item{Event: interp.TaskSucceeded{ID: task, Output: *out.Result}})
 	}
 }
 
 // answer reports the end of a job. While the call that began the job has not returned, the answer is kept, so that the
 // history tells things in their order.
-func (e *engine) answer(id, task int64, it item) {
+func (e *Engine) answer(id, task int64, it Item) {
 	e.mu.Lock()
 	if l := e.live[id]; l != nil && l.cancels[task] != nil {
 		if l.early == nil {
-			l.early = map[int64]item{}
+			l.early = map[int64]Item{}
 		}
 		l.early[task] = it
 		e.mu.Unlock()

@@ -1,4 +1,4 @@
-package stepfunctions
+package engine
 
 import (
 	"errors"
@@ -32,12 +32,12 @@ type batchSource struct {
 }
 
 func newBatchSource(d *mapRunDriver) (*batchSource, error) {
-	info, err := d.e.info(&d.parent, d.machine.role)
+	info, err := d.e.info(&d.parent, d.machine.Role)
 	if err != nil {
 		return nil, err
 	}
 	s := &batchSource{d: d}
-	if s.x, err = interp.Restore(d.machine.machine, info, d.state); err != nil {
+	if s.x, err = interp.Restore(d.machine.Machine, info, d.state); err != nil {
 		return nil, err
 	}
 	if err := s.open(); err != nil {
@@ -183,9 +183,9 @@ func (d *mapRunDriver) results() (string, error) {
 func (d *mapRunDriver) result(c *journal.Execution) mapitems.Result {
 	r := mapitems.Result{
 		ExecutionARN: c.ARN, Name: c.Name, StateMachineARN: c.MachineARN, Status: c.Status, Input: c.Input,
-		Output: orText(c.Output, ""), Error: c.Error, Cause: c.Cause, Started: c.Started, Stopped: c.Stopped,
+		Output: orEmpty(c.Output), Error: c.Error, Cause: c.Cause, Started: c.Started, Stopped: c.Stopped,
 		RedriveCount: int64(c.Redrives),
 	}
-	r.RedriveStatus, r.RedriveStatusReason = redriveStatus(c, d.e.now())
+	r.RedriveStatus, r.RedriveStatusReason = RedriveStatus(c, d.e.now())
 	return r
 }

@@ -1,42 +1,73 @@
-package stepfunctions
+// Package engine moves executions: it feeds events to the interpreter, stores what follows in the journal, and then
+// carries out the commands: it hands tasks to handlers and to workers, sets timers, drives map runs, and tells who waits
+// for an end.
+package engine
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"gust/stepfunctions/arns"
+	"gust/stepfunctions/events"
 	"gust/stepfunctions/handlers"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/mapitems"
 )
 
-// errStopped is returned for work that arrives while the service stops.
-var errStopped = errors.New("the Step Functions service is stopping")
+// ErrStopped is returned for work that arrives while the service stops.
+var ErrStopped = errors.New("the Step Functions service is stopping")
 
-// errEnded is returned for events to an execution that cannot go on.
-var errEnded = errors.New("the execution has ended")
+// ErrEnded is returned for events to an execution that cannot go on.
+var ErrEnded = errors.New("the execution has ended")
+
+// ErrTaskClosed refuses the answer to a task that has ended.
+var ErrTaskClosed = errors.New("the task has ended")
+
+// ErrInvalidToken refuses a text that is no task token of this journal.
+var ErrInvalidToken = errors.New("invalid task token")
+
+// Config says how the engine runs. All fields but S3Folder, Events and WaitScale are needed.
+type Config struct {
+	// AccountID is the account in ARNs.
+	AccountID string
+	// MaxTasks is how many handlers run at once.
+	MaxTasks int
+	// WaitScale multiplies the length of Wait states and retry delays; 0 and 1 leave them.
+	WaitScale float64
+	// S3Folder is the folder that stands for S3 in distributed maps; empty means none.
+	S3Folder string
+	// Clock tells the time.
+	Clock func() time.Time
+	// Logger gets what goes wrong.
+	Logger *slog.Logger
+	// Events, when set, gets the status changes of standard executions after they were stored.
+	Events events.Sink
+	// Describe writes an execution as DescribeExecution does, for the tasks that wait for it.
+	Describe func(*journal.Execution) ([]byte, error)
+}
 
 // retryAfter is how long an event waits after the journal refused to store its effect.
 const retryAfter = time.Second
 
-// engine moves executions: it feeds events to the interpreter, stores what follows, and then carries out the commands.
+// Engine moves executions. It is safe for concurrent use.
 //
 // An execution is in memory only while it has something to do: an event in work, a handler or a map run at work. One
 // that waits for a time is a row and an entry in the heap of timers; one that waits for a worker or a task token is a
 // row. Express executions are the exception: they are in memory only, from begin to end, and are gone after a restart.
-type engine struct {
+type Engine struct {
 	journal  *journal.Journal
 	handlers *handlers.Set
 	now      func() time.Time
 	log      *slog.Logger
 	config   *Config
-	machines *machineCache
+	// Machines are the state machines and their compiled definitions.
+	Machines *MachineCache
 	timers   *timers
 	tokens   tokens
 	data     *mapitems.Store
@@ -65,12 +96,12 @@ type engine struct {
 // to the goroutine that made it busy.
 type live struct {
 	id    int64
-	inbox []item
+	inbox []Item
 	busy  bool
 	// cancels are the handlers at work.
 	cancels map[int64]context.CancelFunc
 	// early are the answers to tasks whose calls have not returned yet.
-	early map[int64]item
+	early map[int64]Item
 	// mapRun is the number of the map run whose express child this is, else 0.
 	mapRun int64
 	// onEnd is told the row when an express execution ends.
@@ -78,7 +109,7 @@ type live struct {
 
 	x       *interp.Execution
 	row     *journal.Execution
-	machine *compiled
+	machine *Compiled
 	// split tells that parts of the snapshot are stored on their own.
 	split bool
 }
@@ -86,36 +117,40 @@ type live struct {
 // express tells that the execution is in memory only.
 func (l *live) express() bool { return l.id < 0 }
 
-// item is an event for an execution. done, when set, is told the row after the event or why it was not applied.
-type item struct {
-	event interp.Event
+// Item is an event for an execution.
+type Item struct {
+	// Event is what happened; nil when only Note is wanted.
+	Event interp.Event
+	// Check may refuse the event, looking at the execution before it.
+	Check func(*interp.Execution, *journal.Execution) error
+	// Note may add to the row that is stored with the event's effect.
+	Note func(*journal.Execution)
+
 	// make gives the event when it depends on the execution; nil means that there is none.
 	make func(*live) interp.Event
-	// check may refuse the event, looking at the execution before it.
-	check func(*live) error
-	// note may add to the row that is stored with the event's effect.
-	note func(*journal.Execution)
 	// withdraw is an activity task that is no longer on offer, else 0.
 	withdraw int64
 	// task is the number of the task whose handler has ended, else 0.
 	task int64
+	// done, when set, is told the row after the event or why it was not applied.
 	done func(*journal.Execution, error)
 }
 
-func newEngine(c *Config, j *journal.Journal, set *handlers.Set) *engine {
-	e := &engine{journal: j, handlers: set, now: c.Clock, log: c.Logger, config: c, live: map[int64]*live{},
+// New returns an engine that does nothing before Start.
+func New(c Config, j *journal.Journal, set *handlers.Set) *Engine {
+	e := &Engine{journal: j, handlers: set, now: c.Clock, log: c.Logger, config: &c, live: map[int64]*live{},
 		runs: map[caller]*mapRunDriver{}, runsByID: map[int64]*mapRunDriver{}, steps: make(chan struct{}, 256), tokens: newTokens(j.Secret())}
-	e.machines = newMachineCache(j)
+	e.Machines = newMachineCache(j)
 	e.ctx, e.stop = context.WithCancel(context.Background())
 	e.timers = newTimers(e.now, e.wake)
 	e.hub = newActivityHub()
-	e.data = mapitems.Open(c.DataDir)
+	e.data = mapitems.Open(c.S3Folder)
 	e.lastExpress.Store(-1 - rand.Int64N(1<<62))
 	return e
 }
 
-// start takes up every execution that was running when the journal was last used.
-func (e *engine) start(ctx context.Context) error {
+// Start takes up every execution that was running when the journal was last used.
+func (e *Engine) Start(ctx context.Context) error {
 	last, err := e.journal.ExecutionLastID(ctx)
 	if err != nil {
 		return err
@@ -142,8 +177,9 @@ func (e *engine) start(ctx context.Context) error {
 		return err
 	}
 	e.group.Go(func() { e.timers.run(e.ctx) })
+	e.group.Go(func() { e.hub.run(e.ctx, e.serve) })
 	for _, m := range deleting {
-		if err := e.deleteMachine(ctx, m); err != nil {
+		if err := e.DeleteMachine(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -155,8 +191,8 @@ func (e *engine) start(ctx context.Context) error {
 	return nil
 }
 
-// close stops everything and waits for it. What was running is taken up by the next start.
-func (e *engine) close() {
+// Close stops everything and waits for it. What was running is taken up by the next start.
+func (e *Engine) Close() {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
@@ -165,16 +201,17 @@ func (e *engine) close() {
 }
 
 // spawn runs f in the background unless the engine is closed.
-func (e *engine) spawn(f func()) {
+func (e *Engine) spawn(f func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.closed {
 		e.group.Go(f)
 	}
+	return !e.closed
 }
 
 // wake moves an execution whose time has come. It blocks while too many others are being moved.
-func (e *engine) wake(id int64) {
+func (e *Engine) wake(id int64) {
 	select {
 	case e.steps <- struct{}{}:
 	case <-e.ctx.Done():
@@ -182,12 +219,12 @@ func (e *engine) wake(id int64) {
 	}
 	e.group.Go(func() {
 		defer func() { <-e.steps }()
-		e.submit(id, item{event: interp.Tick{}})
+		e.submit(id, Item{Event: interp.Tick{}})
 	})
 }
 
-// do applies an event and returns the row after it.
-func (e *engine) do(id int64, it item) (*journal.Execution, error) {
+// Do applies an event and returns the row after it.
+func (e *Engine) Do(id int64, it Item) (*journal.Execution, error) {
 	type answer struct {
 		row *journal.Execution
 		err error
@@ -200,13 +237,13 @@ func (e *engine) do(id int64, it item) (*journal.Execution, error) {
 }
 
 // submit puts an event into an execution's inbox and works the inbox off unless someone already does.
-func (e *engine) submit(id int64, it item) {
+func (e *Engine) submit(id int64, it Item) {
 	e.mu.Lock()
 	l := e.live[id]
 	switch {
 	case e.closed:
 		e.mu.Unlock()
-		it.finish(nil, errStopped)
+		it.finish(nil, ErrStopped)
 		return
 	case l == nil && id < 0:
 		e.mu.Unlock()
@@ -235,7 +272,7 @@ func (e *engine) submit(id int64, it item) {
 }
 
 // finish reports the end of an item with a copy of the row, which goes on changing.
-func (it *item) finish(row *journal.Execution, err error) {
+func (it *Item) finish(row *journal.Execution, err error) {
 	if it.done == nil {
 		return
 	}
@@ -247,7 +284,7 @@ func (it *item) finish(row *journal.Execution, err error) {
 }
 
 // work applies what is in the inbox, all of it in one transaction, until the inbox is empty.
-func (e *engine) work(l *live) {
+func (e *Engine) work(l *live) {
 	for {
 		e.mu.Lock()
 		items := l.inbox
@@ -263,7 +300,7 @@ func (e *engine) work(l *live) {
 		e.mu.Unlock()
 		err := e.apply(l, items)
 		switch {
-		case errors.Is(err, errEnded), errors.Is(err, journal.ErrNotFound):
+		case errors.Is(err, ErrEnded), errors.Is(err, journal.ErrNotFound):
 			for _, it := range items {
 				it.finish(l.row, err)
 			}
@@ -276,12 +313,12 @@ func (e *engine) work(l *live) {
 
 // postpone keeps events whose effect could not be stored, for another attempt. Whoever waits for an event is told at
 // once.
-func (e *engine) postpone(l *live, items []item, err error) {
+func (e *Engine) postpone(l *live, items []Item, err error) {
 	if e.ctx.Err() == nil {
 		e.log.Error("the step of an execution could not be stored", "execution", l.id, "error", err)
 	}
 	l.x = nil
-	var kept []item
+	var kept []Item
 	for _, it := range items {
 		if it.done == nil {
 			kept = append(kept, it)
@@ -297,33 +334,33 @@ func (e *engine) postpone(l *live, items []item, err error) {
 }
 
 // apply feeds events to the interpreter and stores what follows.
-func (e *engine) apply(l *live, items []item) error {
+func (e *Engine) apply(l *live, items []Item) error {
 	if l.x == nil {
 		if err := e.load(l, items); err != nil {
 			return err
 		}
 	}
 	step := &interp.Step{}
-	accepted := make([]item, 0, len(items))
-	before, wake := l.x.Status(), l.x.Wake()
+	accepted := make([]Item, 0, len(items))
+	before, wake := standing(l), l.x.Wake()
 	noted := false
 	var withdrawn []int64
 	for _, it := range items {
-		if it.check != nil {
-			if err := it.check(l); err != nil {
+		if it.Check != nil {
+			if err := it.Check(l.x, l.row); err != nil {
 				it.finish(l.row, err)
 				continue
 			}
 		}
-		event := it.event
+		event := it.Event
 		if it.make != nil {
 			event = it.make(l)
 		}
 		if event != nil {
 			join(step, l.x.Handle(event, e.now()))
 		}
-		if it.note != nil {
-			it.note(l.row)
+		if it.Note != nil {
+			it.Note(l.row)
 			noted = true
 		}
 		if it.withdraw != 0 {
@@ -350,78 +387,43 @@ func join(step, more *interp.Step) {
 	step.Cancelled = append(step.Cancelled, more.Cancelled...)
 }
 
-// store fills the row and writes it with the effects of a step. An express execution only fills the row.
-func (e *engine) store(l *live, step *interp.Step, withdrawn []int64) error {
-	c := e.change(l, step, withdrawn)
-	if l.express() {
-		return nil
-	}
-	return e.journal.ExecutionSave(l.row, c)
-}
-
 // carryOut does what follows from a stored step: timers, commands, and telling who waits for the end.
-func (e *engine) carryOut(l *live, step *interp.Step, before interp.Status) {
+func (e *Engine) carryOut(l *live, step *interp.Step, before standingAt) {
 	e.timers.set(l.id, l.x.Wake())
 	e.command(l, step)
-	if after := l.x.Status(); after != before {
-		e.changed(l, after)
+	after := standing(l)
+	if after.redrives > before.redrives {
+		e.publish(l.row, string(interp.Running), l.row.Redriven)
+		before.status = interp.Running
+	}
+	if after.status != before.status {
+		e.ended(l)
 	}
 }
 
-// load reads an execution from the journal. Tasks that nobody works on, because the service was restarted, are handed
-// out again, except for those whose answers are among the items.
-func (e *engine) load(l *live, items []item) error {
-	row, err := e.journal.ExecutionByID(e.ctx, l.id)
-	if errors.Is(err, journal.ErrNotFound) {
-		return err
-	}
-	if err != nil {
-		return fmt.Errorf("load execution %d: %w", l.id, err)
-	}
-	machine, err := e.machines.revision(e.ctx, row.Revision)
-	if err != nil {
-		return err
-	}
-	if row.State == nil {
-		l.row = row
-		return errEnded
-	}
-	info, err := e.info(row, machine.role)
-	if err != nil {
-		return err
-	}
-	stored, err := e.journal.ExecutionParts(e.ctx, l.id)
-	if err != nil {
-		return err
-	}
-	parts := make([]interp.Part, len(stored))
-	for i, p := range stored {
-		parts[i] = interp.Part(*p)
-	}
-	x, err := interp.Restore(machine.machine, info, row.State, parts...)
-	if err != nil {
-		return err
-	}
-	l.row, l.x, l.machine, l.split = row, x, machine, len(parts) > 0
-	if !row.HasTasks {
-		return nil
-	}
-	e.resume(l, items)
-	return nil
+// standingAt is where an execution stands: a redriven one may have the same status after a step as before.
+type standingAt struct {
+	status   interp.Status
+	redrives int
+}
+
+func standing(l *live) standingAt {
+	n, _ := l.x.Redrives()
+	return standingAt{l.x.Status(), n}
 }
 
 // info is what the interpreter must know about an execution.
-func (e *engine) info(row *journal.Execution, role string) (interp.Info, error) {
+func (e *Engine) info(row *journal.Execution, role string) (interp.Info, error) {
 	id := row.ID
 	info := interp.Info{
 		ExecutionARN: row.ARN, ExecutionName: row.Name, MachineARN: row.MachineARN, MachineName: row.MachineName,
-		VersionARN: orText(row.VersionARN, ""), AliasARN: orText(row.AliasARN, ""), RoleARN: role, Region: regionOf(row.ARN),
-		Input: row.Input, StartTime: row.Started, Express: isExpress(row.ARN), WaitScale: e.config.WaitScale,
+		VersionARN: orEmpty(row.VersionARN), AliasARN: orEmpty(row.AliasARN), RoleARN: role, Region: arns.Region(row.ARN),
+		Input: row.Input, StartTime: row.Started, Express: arns.IsExpress(row.ARN), WaitScale: e.config.WaitScale,
 		TaskToken:      func(task int64) string { return e.tokens.make(id, task) },
 		ActivityExists: e.hub.known,
 	}
 	if row.MapRun != 0 {
-		run, err := e.mapRun(row.MapRun)
+		run, err := e.MapRun(row.MapRun)
 		if err != nil {
 			return info, err
 		}
@@ -430,20 +432,20 @@ func (e *engine) info(row *journal.Execution, role string) (interp.Info, error) 
 	return info, nil
 }
 
-// begin starts a new execution. created is false when its name is taken. onEnd may be nil; it is for express executions.
-func (e *engine) begin(row *journal.Execution, m *compiled, onEnd func(*journal.Execution)) (created bool, err error) {
+// Begin starts a new execution. created is false when its name is taken. onEnd may be nil; it is for express executions.
+func (e *Engine) Begin(row *journal.Execution, m *Compiled, onEnd func(*journal.Execution)) (created bool, err error) {
 	l := &live{busy: true, row: row, machine: m, onEnd: onEnd, mapRun: row.MapRun}
-	if isExpress(row.ARN) {
+	if arns.IsExpress(row.ARN) {
 		row.ID = e.lastExpress.Add(-1)
 	} else {
 		row.ID = e.lastID.Add(1)
 	}
 	l.id = row.ID
-	info, err := e.info(row, m.role)
+	info, err := e.info(row, m.Role)
 	if err != nil {
 		return false, err
 	}
-	if l.x, err = interp.New(m.machine, info); err != nil {
+	if l.x, err = interp.New(m.Machine, info); err != nil {
 		return false, err
 	}
 	step := l.x.Start(row.Started)
@@ -452,7 +454,7 @@ func (e *engine) begin(row *journal.Execution, m *compiled, onEnd func(*journal.
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
-		return false, errStopped
+		return false, ErrStopped
 	}
 	e.live[l.id] = l
 	e.mu.Unlock()
@@ -464,7 +466,7 @@ func (e *engine) begin(row *journal.Execution, m *compiled, onEnd func(*journal.
 		if !l.express() {
 			e.publish(l.row, string(interp.Running), row.Started)
 		}
-		e.carryOut(l, step, interp.Running)
+		e.carryOut(l, step, standingAt{status: interp.Running})
 	} else {
 		// Nothing of it was stored: whoever may have put something into the inbox meant nothing.
 		l.x, l.row = nil, nil
@@ -473,57 +475,26 @@ func (e *engine) begin(row *journal.Execution, m *compiled, onEnd func(*journal.
 	return created && err == nil, err
 }
 
-// fill copies the interpreter's view of an execution into its row.
-func fill(l *live) {
-	row, x := l.row, l.x
-	row.Status = string(x.Status())
-	row.Stopped = x.StopTime()
-	row.Output = x.Output()
-	row.Error, row.Cause = x.Failure()
-	row.Wake = x.Wake()
-	row.HasTasks = x.HasTasks()
-	row.LastEvent = x.LastEventID()
-	row.Redrives, row.Redriven = x.Redrives()
+// Stats are the engine's counters.
+type Stats struct {
+	// Waiting is how many executions wait for a time, Workers how many requests for activity tasks, and InMemory how many
+	// executions are being worked on or have handlers at work.
+	Waiting, Workers, InMemory int
 }
 
-// change brings the row up to date and collects what a step adds to the journal.
-func (e *engine) change(l *live, step *interp.Step, withdrawn []int64) journal.Change {
-	fill(l)
-	c := journal.Change{Withdrawn: withdrawn}
-	if l.express() {
-		return c
-	}
-	if len(step.Events) > 0 {
-		c.Chunk.First, c.Chunk.Last = step.Events[0].ID, step.Events[len(step.Events)-1].ID
-		for i := range step.Events {
-			c.Chunk.Events = append(step.Events[i].Append(c.Chunk.Events), '\n')
-		}
-	}
-	for i := range step.Tasks {
-		if isActivity(&step.Tasks[i]) {
-			c.Offered = append(c.Offered, journal.Offer{Activity: step.Tasks[i].Resource.ARN, Execution: l.id, Task: step.Tasks[i].ID})
-		}
-	}
-	if l.machine.activities {
-		c.Withdrawn = append(c.Withdrawn, step.Cancelled...)
-	}
-	for i := range step.MapRuns {
-		c.MapRuns = append(c.MapRuns, e.newMapRun(l.row, &step.MapRuns[i]))
-	}
-	snapshot(l, &c)
-	return c
+// Stats returns the counters.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	n := len(e.live)
+	e.mu.Unlock()
+	return Stats{Waiting: e.timers.len(), Workers: e.hub.waiting(), InMemory: n}
 }
 
-// snapshot adds the interpreter's state. What has succeeded needs none.
-func snapshot(l *live, c *journal.Change) {
-	if l.x.Status() == interp.Succeeded {
-		l.row.State, c.ClearParts, l.split = nil, l.split, false
-		return
-	}
-	saved := l.x.Save()
-	l.row.State, c.ClearParts = saved.State, saved.Clear && l.split
-	for _, p := range saved.Parts {
-		c.Parts = append(c.Parts, journal.Part(p))
-	}
-	l.split = l.split && !saved.Clear || len(saved.Parts) > 0
-}
+// Done is closed when the engine stops.
+func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
+
+// RegisterActivity tells that an activity exists.
+func (e *Engine) RegisterActivity(arn string) { e.hub.register(arn) }
+
+// UnregisterActivity tells that an activity exists no longer.
+func (e *Engine) UnregisterActivity(arn string) { e.hub.unregister(arn) }

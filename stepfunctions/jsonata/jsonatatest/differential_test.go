@@ -1,0 +1,71 @@
+package jsonatatest_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+
+	"gust/stepfunctions/jsonata"
+	"gust/stepfunctions/jsonata/jsonatatest"
+)
+
+// corpusSize and corpusSeed are the generated corpus of a normal run; JSONATA_CASES and JSONATA_SEED choose another one.
+const (
+	corpusSize = 6000
+	corpusSeed = 20_17
+)
+
+func setting(t *testing.T, name string, standard int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return standard
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestAnswersAreTheReferences evaluates a generated corpus here and with the npm package, and compares.
+func TestAnswersAreTheReferences(t *testing.T) {
+	t.Parallel()
+	node, err := jsonatatest.FindNode()
+	if err != nil {
+		t.Skip(err)
+	}
+	cases := jsonatatest.Generate(uint64(setting(t, "JSONATA_SEED", corpusSeed)), setting(t, "JSONATA_CASES", corpusSize))
+	answers, err := node.Evaluate(t.Context(), cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed, shown := 0, 0
+	kinds := map[string]int{}
+	for i, c := range cases {
+		want, got := answers[i], jsonatatest.Gust(c, jsonata.Limits{})
+		kinds[form(want)]++
+		if jsonatatest.Agree(c, want, got) {
+			passed++
+			continue
+		}
+		if shown++; shown <= 50 {
+			t.Errorf("%s\n with %.60q\n  got %.300s\n want %.300s", c.Expr, c.Input, got, want)
+		}
+	}
+	t.Logf("%d of %d passed: %v", passed, len(cases), kinds)
+}
+
+func form(a jsonatatest.Answer) string {
+	switch {
+	case a.Error != nil:
+		return "errors"
+	case a.Hangs:
+		return "endless"
+	case a.Undefined:
+		return "undefined"
+	case a.IsFunction:
+		return "functions"
+	}
+	return "values"
+}
