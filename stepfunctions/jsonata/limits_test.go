@@ -51,7 +51,11 @@ func TestBoundsStopWhatWouldNotEnd(t *testing.T) {
 		`$count($reduce([1..20000], $append))`:                                                "none",
 	} {
 		start := time.Now()
-		_, _, err := evaluate(text, nil, jsonata.Limits{})
+		limits := jsonata.Limits{}
+		if want != "none" && want != big {
+			limits.Steps = 1_000_000
+		}
+		_, _, err := evaluate(text, nil, limits)
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%.100s: took %v", text, took)
 		}
