@@ -77,45 +77,41 @@ func split(c call) (value, error) {
 	if limit == 0 {
 		return arrayValue(nil), nil
 	}
+	if fn := c.function(1); fn != nil {
+		return c.splitAt(fn, limit)
+	}
 	s := c.arg(0).str
+	if err := c.ev.work(len(s)); err != nil {
+		return value{}, err
+	}
+	most := -1
+	if limit < float64(maxText) {
+		most = int(limit)
+	}
+	texts := splitText(s, c.arg(1).str, most)
+	parts := make([]value, len(texts))
+	for i, text := range texts {
+		parts[i] = stringValue(text)
+	}
+	return arrayValue(parts), c.ev.spend(len(parts))
+}
+
+// splitAt cuts the first argument at what a matcher finds.
+func (c call) splitAt(fn *callable, limit float64) (value, error) {
 	var parts []value
-	fn := c.function(1)
-	if fn == nil {
-		if err := c.ev.work(len(s)); err != nil {
-			return value{}, err
-		}
-		n := -1
-		if !math.IsInf(limit, 1) && limit < float64(maxText) {
-			n = int(limit)
-		}
-		texts := splitText(s, c.arg(1).str, n)
-		parts = make([]value, len(texts))
-		for i, text := range texts {
-			parts[i] = stringValue(text)
-		}
-		return arrayValue(parts), c.ev.spend(len(parts))
-	}
-	count, start := 0.0, 0.0
-	m, err := c.ev.matches(fn, s)
-	if err == nil && m == nil {
-		return arrayValue([]value{stringValue(s)}), nil
-	}
-	rest, restAt := s, 0.0
-	for err == nil && m != nil && count < limit {
-		end := unitOffset(rest, m.start-restAt)
-		parts = append(parts, stringValue(rest[:end]))
-		start = m.end
-		skip := unitOffset(rest, start-restAt)
-		rest, restAt = rest[skip:], start
+	rest, restAt := c.arg(0).str, 0.0
+	m, err := c.ev.matches(fn, rest)
+	for err == nil && m != nil && float64(len(parts)) < limit {
+		parts = append(parts, stringValue(rest[:unitOffset(rest, m.start-restAt)]))
+		rest, restAt = rest[unitOffset(rest, m.end-restAt):], m.end
 		if err = c.ev.spend(1); err == nil {
 			m, err = m.next()
 		}
-		count++
 	}
 	if err != nil {
 		return value{}, err
 	}
-	if count < limit {
+	if float64(len(parts)) < limit {
 		parts = append(parts, stringValue(rest))
 	}
 	return arrayValue(parts), nil

@@ -71,12 +71,7 @@ func (r *resolver) form(e *expr) (*expr, error) {
 	case formObject:
 		return e, r.pairs(e, e)
 	case formBlock:
-		if err := r.parts(e); err != nil {
-			return nil, err
-		}
-		for _, part := range e.list {
-			e.cons = e.cons || part.cons || (part.form == formPath && part.list[0].cons)
-		}
+		return r.block(e)
 	case formLambda, formTransform, formApply:
 		// A function body or pattern is not part of the path round it: its parents are not looked for there. Nor are
 		// those in a chain of functions.
@@ -85,14 +80,7 @@ func (r *resolver) form(e *expr) (*expr, error) {
 		return nil, failure("S0207", e.pos, "(end)")
 	case formPlaceholder, formLiteral, formWildcard, formDescendant, formRegex:
 	case formCall, formPartial:
-		if err := r.parts(e); err != nil {
-			return nil, err
-		}
-		var err error
-		if e.lhs, err = r.resolve(e.lhs); err == nil && e.lhs.form == formPath {
-			e.builtin = builtins[e.lhs.list[0].text]
-		}
-		return e, err
+		return r.call(e)
 	default:
 		if err := r.parts(e); err != nil {
 			return nil, err
@@ -100,6 +88,29 @@ func (r *resolver) form(e *expr) (*expr, error) {
 		return e, r.operands(e, true)
 	}
 	return e, nil
+}
+
+// block resolves a block. It keeps the shape of an array that one of its parts keeps.
+func (r *resolver) block(e *expr) (*expr, error) {
+	if err := r.parts(e); err != nil {
+		return nil, err
+	}
+	for _, part := range e.list {
+		e.cons = e.cons || part.cons || (part.form == formPath && part.list[0].cons)
+	}
+	return e, nil
+}
+
+// call resolves a call; when it calls a field, it notes the library function that may have been meant.
+func (r *resolver) call(e *expr) (*expr, error) {
+	if err := r.parts(e); err != nil {
+		return nil, err
+	}
+	var err error
+	if e.lhs, err = r.resolve(e.lhs); err == nil && e.lhs.form == formPath {
+		e.builtin = builtins[e.lhs.list[0].text]
+	}
+	return e, err
 }
 
 // parts resolves the list of an expression in place.

@@ -94,9 +94,8 @@ func sequenceValue(items []value) value {
 
 func functionValue(fn *callable) value { return value{kind: kindFunction, node: &node{fn: fn}} }
 
-func (v value) defined() bool  { return v.kind != kindUndefined }
-func (v value) sequence() bool { return v.kind == kindArray && v.marks&markSequence != 0 }
-func (v value) isTrue() bool   { return v.kind == kindBool && v.num != 0 }
+func (v value) defined() bool { return v.kind != kindUndefined }
+func (v value) isTrue() bool  { return v.kind == kindBool && v.num != 0 }
 
 // items returns the content of an array.
 func (v value) items() []value {
