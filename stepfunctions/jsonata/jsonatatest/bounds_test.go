@@ -46,7 +46,9 @@ func TestEndlessExpressionsAreStopped(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			value, _, err := compiled.Eval(&jsonata.Env{Input: jsonvalue.NewInt(1), HasInput: true})
+			// A tenth of the default bound on steps, so that the test is quick with the race detector.
+			limits := jsonata.Limits{Steps: 1_000_000}
+			value, _, err := compiled.Eval(&jsonata.Env{Input: jsonvalue.NewInt(1), HasInput: true, Limits: limits})
 			var stopped *jsonata.Error
 			if !errors.As(err, &stopped) {
 				t.Fatalf("%s\n gave %.100s, %v after %v", text, value, err, time.Since(began))
@@ -56,6 +58,24 @@ func TestEndlessExpressionsAreStopped(t *testing.T) {
 			}
 			t.Logf("%v: %v", time.Since(began).Round(time.Millisecond), err)
 		})
+	}
+}
+
+// The bounds are on by default.
+func TestTheDefaultBoundsHold(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`($f := function($x){$f($x + 1)}; $f(0))`,
+		`$sum($map([1..10000000], function($v){$v * $v}))`,
+		`$reduce([1..60], function($s, $i){$s & $s}, "x")`,
+	} {
+		compiled, err := jsonata.Compile(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value, _, err := compiled.Eval(nil); err == nil {
+			t.Errorf("%s gave %.100s", text, value)
+		}
 	}
 }
 

@@ -50,11 +50,9 @@ const rounding = 1e-14
 
 // Agree says whether ours is the same answer as the reference's: the same value, with numbers compared as doubles and
 // objects without regard to the order of their fields, or the same error code. Where the reference lets a JavaScript
-// error without a code through, or never ends, any error agrees.
+// error without a code through, any error agrees.
 func Agree(c Case, reference, ours Answer) bool {
 	switch {
-	case reference.Hangs:
-		return ours.Error != nil
 	case reference.Error != nil:
 		return ours.Error != nil && (*reference.Error == "" || *reference.Error == *ours.Error)
 	case reference.Undefined:

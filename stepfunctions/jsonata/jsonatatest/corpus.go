@@ -178,7 +178,8 @@ func (g *generator) objectOf(depth int) string {
 	return "{" + g.join(g.some(0, 3), ", ", func() string {
 		key := pick(g, `"k"`, `"name"`, `"v"`, `"x y"`, "'q'")
 		if g.chance(15) {
-			key = g.of(str, depth)
+			// JavaScript moves fields with whole numbers for names to the front of their object.
+			key = `("k" & ` + g.of(str, depth) + ")"
 		}
 		return key + ": " + g.of(any_, depth)
 	}) + "}"

@@ -35,7 +35,8 @@ func TestAnswersAreTheReferences(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	cases := jsonatatest.Generate(uint64(setting(t, "JSONATA_SEED", corpusSeed)), setting(t, "JSONATA_CASES", corpusSize))
+	seed := setting(t, "JSONATA_SEED", corpusSeed)
+	cases := jsonatatest.Generate(uint64(seed), setting(t, "JSONATA_CASES", corpusSize))
 	answers, err := node.Evaluate(t.Context(), cases)
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +46,9 @@ func TestAnswersAreTheReferences(t *testing.T) {
 	for i, c := range cases {
 		want, got := answers[i], jsonatatest.Gust(c, jsonata.Limits{})
 		kinds[form(want)]++
+		if want.Hangs {
+			continue
+		}
 		if jsonatatest.Agree(c, want, got) {
 			passed++
 			continue
@@ -53,7 +57,7 @@ func TestAnswersAreTheReferences(t *testing.T) {
 			t.Errorf("%s\n with %.60q\n  got %.300s\n want %.300s", c.Expr, c.Input, got, want)
 		}
 	}
-	t.Logf("%d of %d passed: %v", passed, len(cases), kinds)
+	t.Logf("%d of %d passed, seed %d: %v", passed, len(cases)-kinds["endless"], seed, kinds)
 }
 
 func form(a jsonatatest.Answer) string {

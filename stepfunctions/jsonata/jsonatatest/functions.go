@@ -4,7 +4,7 @@ import "strings"
 
 // signature is a library function: what it returns, and its arguments, one letter each. Letters are kinds, or
 //
-//	i small number   w width          k field name       r pattern       l replacement limit
+//	i small number   X exponent      w width          k field name       r pattern       l replacement limit
 //	p predicate      m mapper         e reducer          c comparator    v mapper of fields
 //	f number picture q integer picture  d date picture    t timestamp     z timezone     u milliseconds
 //	g radix          j decimals       ? begins optional arguments
@@ -21,7 +21,7 @@ var functions = []signature{
 	{"base64encode", str, "s"}, {"base64decode", str, "B"}, {"encodeUrlComponent", str, "s"}, {"encodeUrl", str, "s"},
 	{"decodeUrlComponent", str, "U"}, {"decodeUrl", str, "U"}, {"formatNumber", str, "nf"}, {"formatBase", str, "n?g"},
 	{"formatInteger", str, "nq"}, {"parseInteger", number, "sq"}, {"number", number, "x"}, {"number", number, "s"}, {"abs", number, "n"}, {"floor", number, "n"},
-	{"ceil", number, "n"}, {"round", number, "n?j"}, {"power", number, "ni"}, {"sqrt", number, "n"}, {"sum", number, "N"},
+	{"ceil", number, "n"}, {"round", number, "n?j"}, {"power", number, "nX"}, {"sqrt", number, "n"}, {"sum", number, "N"},
 	{"max", number, "N"}, {"min", number, "N"}, {"average", number, "N"}, {"count", number, "a"}, {"append", array, "aa"},
 	{"sort", numbers, "N"}, {"sort", strs, "S"}, {"sort", objects, "Oc"}, {"reverse", array, "a"}, {"distinct", array, "a"}, {"zip", array, "aaa"},
 	{"keys", strs, "o"}, {"keys", strs, "O"}, {"lookup", any_, "ok"}, {"lookup", array, "Ok"}, {"spread", objects, "o"}, {"merge", object, "O"}, {"sift", object, "oP"},
@@ -84,6 +84,8 @@ func (g *generator) argument(letter byte, depth int) string {
 	switch letter {
 	case 'i':
 		return pick(g, "0", "1", "2", "-1", "3", "-3", "5", "0.5", "100", "1.9")
+	case 'X':
+		return pick(g, "0", "1", "2", "-1", "0.5", "1000")
 	case 'w':
 		return pick(g, "5", "-5", "0", "20", "-20", "3.7", "1")
 	case 'j':

@@ -43,7 +43,7 @@ type Answer struct {
 	// Error is the code of a failure, possibly empty.
 	Error   *string `json:"error,omitempty"`
 	Message string  `json:"message,omitempty"`
-	// Hangs says that the reference did not end.
+	// Hangs says that the reference did not end, so that there is nothing to compare with.
 	Hangs bool `json:"-"`
 }
 
@@ -97,7 +97,8 @@ func FindNode() (*Node, error) {
 	return &Node{program: program, folder: folder}, nil
 }
 
-// patience is how long one expression may take there. Some pictures make the reference loop for ever.
+// patience is how long one expression may take there. Some pictures, and a regular expression whose literal is evaluated
+// twice, make the reference loop for ever.
 const patience = 10 * time.Second
 
 // Evaluate answers all cases in their order. It takes one process, and another one after each expression that hangs.
@@ -147,10 +148,10 @@ func (n *Node) batch(ctx context.Context, cases []Case) ([]Answer, error) {
 	inTime := hung.Stop()
 	exit := cmd.Wait()
 	switch {
-	case err != nil:
-		return answers, err
 	case !inTime:
 		return answers, errHangs
+	case err != nil:
+		return answers, err
 	case exit != nil || len(answers) != len(cases):
 		return answers, fmt.Errorf("%d of %d answers: %w: %s", len(answers), len(cases), exit, bytes.TrimSpace(complaints.Bytes()))
 	}
@@ -163,8 +164,11 @@ func readAnswers(from io.Reader, count int, alive func()) ([]Answer, error) {
 	lines := bufio.NewReader(from)
 	for len(answers) < count {
 		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
-			return answers, nil
+			return answers, err
 		}
 		alive()
 		var a Answer

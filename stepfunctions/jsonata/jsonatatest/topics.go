@@ -72,7 +72,7 @@ func (g *generator) sorting() string {
 
 func (g *generator) grouping() string {
 	pair := func() string {
-		return pick(g, "sku", "g", "name", "$string(v)", `"all"`, "type", "text", "$string($)", "a", "id", "address.city") + ": " +
+		return pick(g, "sku", "g", "name", "('v' & v)", `"all"`, "type", "text", "$string($)", "a", "id", "address.city") + ": " +
 			pick(g, "price", "$sum(price)", "v", "$", "$count($)", "[v]", "{'n': $count($)}", "$.v", "w", "$join(text, ',')", "name[0]", "$sum($.(price * count))", "age", "lines.sku")
 	}
 	text := g.field(objects) + "{" + g.join(g.some(1, 2), ", ", pair) + "}"
@@ -127,7 +127,18 @@ func (g *generator) lambda() string {
 	case 4:
 		return "($x := " + g.of(number, 1) + "; $f := function(){$x}; $x := " + g.of(number, 0) + "; [$f(), $x])"
 	case 5:
-		return "($p := " + pick(g, "$substring(?, 0, 2)", "$power(?, 2)", "function($x, $y){$x - $y}(?, 3)", "$formatNumber(?, '#.00')", "$join(?, '-')", "$pad(?, 10, ?)") + "; $p(" + g.of(pick(g, str, number, strs), 1) + "))"
+		// Of the right types only: the reference does not check the arguments of a partial application, and what JavaScript
+		// makes of others is not JSONata.
+		return "($p := " + pick(g,
+			"$substring(?, 0, 2); $p("+pick(g, `"hello"`, `"a"`, `""`, "long"),
+			"$power(?, 2); $p("+pick(g, "3", "0", "-1.5", "total"),
+			"function($x, $y){$x - $y}(?, 3); $p("+g.of(number, 1),
+			"function($x, $y){[$x, $y]}(?, "+g.of(any_, 1)+"); $p("+g.of(any_, 1),
+			"$formatNumber(?, '#.00'); $p("+pick(g, "3", "0.125", "-1234.5", "zero"),
+			"$join(?, '-'); $p("+pick(g, `["a", "b"]`, "[]", `["x", "y", "z"]`),
+			"$pad(?, 10, ?); $p("+pick(g, `"a"`, `"é"`, `"b", "#"`),
+			"$map(?, function($v){$v * 2}); $p("+pick(g, "[1, 2, 3]", "[]", "[5]"),
+			"$replace(?, 'l', ?); $p("+pick(g, `"hello", "L"`, `"", "x"`)) + "))"
 	case 6:
 		return "function($x, $y)<" + pick(g, "nn:n", "n-n:n", "sn?:s", "a<n>n:n", "n+:n", "x-:x", "(ns)n:x", "o:o", "s-s:s", "b?n:n", "a<s>:s", "f:x", "sa:s", "j:x", "u:x", "z", "n<", "a<a<n>>:n", "l:l") +
 			">{" + body + "}(" + g.join(g.some(0, 3), ", ", func() string { return g.of(pick(g, number, str, array, any_), 0) }) + ")"

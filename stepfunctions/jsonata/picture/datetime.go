@@ -298,7 +298,8 @@ func (m *marker) zone(hours, minutes float64) (string, error) {
 	if m.utc && offset == 0 && m.digits && m.integer.mandatory > 0 && m.integer.mandatory <= 4 {
 		return "Z", nil
 	}
-	text, err := "", error(nil)
+	var text string
+	var err error
 	switch digits := m.integer.mandatory; {
 	case !m.digits || digits == 0 || digits > 4 && m.integer.regular == 0:
 		value := ""

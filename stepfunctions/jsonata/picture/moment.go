@@ -31,7 +31,7 @@ func (t *moment) hour() float64 {
 
 // component returns the value of a component; known is false for a letter that is none.
 func (t *moment) component(c rune) (value float64, known bool) {
-	n := 0
+	var n int
 	switch c {
 	case 'Y':
 		n = t.at.Year()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 )
 
 var (
@@ -220,14 +221,14 @@ func toLetters(value float64) string {
 
 // fromLetters takes every character by its distance from "a", so that it is no error to hold others.
 func fromLetters(text string, c letterCase) float64 {
-	first := 'a'
+	first := float64('a')
 	if c == upper {
 		first = 'A'
 	}
 	total := 0.0
-	units := []rune(text)
+	units := utf16.Encode([]rune(text))
 	for place := range units {
-		total += float64(units[len(units)-1-place]-first+1) * math.Pow(26, float64(place))
+		total += (float64(units[len(units)-1-place]) - first + 1) * math.Pow(26, float64(place))
 	}
 	return total
 }
