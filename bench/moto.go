@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -100,24 +96,9 @@ func (m *moto) configure(ctx context.Context) error {
 	return m.post(ctx, "/moto-api/config", `{"stepfunctions": {"execute_state_machine": true}}`)
 }
 
-func (m *moto) post(ctx context.Context, path, body string) (err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, m.client.endpoint+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	response, err := m.client.http.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	var answer bytes.Buffer
-	if _, err := io.Copy(&answer, response.Body); err != nil {
-		return err
-	}
-	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s: %s", response.Status, answer.String())
-	}
-	return nil
+func (m *moto) post(ctx context.Context, path, body string) error {
+	_, err := m.client.post(ctx, path, "", []byte(body))
+	return err
 }
 
 func (m *moto) stop() error {

@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -34,50 +31,6 @@ const (
 	machineARN = "arn:aws:states:us-east-1:123456789012:stateMachine:"
 )
 
-// sfnClient calls an endpoint as AWS's clients do, without the time that an SDK takes.
-type sfnClient struct {
-	endpoint string
-	callers  int
-	http     *http.Client
-}
-
-func newSFNClient(endpoint string, callers int) *sfnClient {
-	return &sfnClient{endpoint, callers, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}}
-}
-
-func (c *sfnClient) close() { c.http.CloseIdleConnections() }
-
-// call makes one call; out may be nil.
-func (c *sfnClient) call(ctx context.Context, operation string, in, out any) (err error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	request.Header.Set("X-Amz-Target", "AWSStepFunctions."+operation)
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/states/aws4_request, "+
-		"SignedHeaders=host, Signature=0")
-	response, err := c.http.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	answer, err := io.ReadAll(response.Body)
-	switch {
-	case err != nil:
-		return err
-	case response.StatusCode != http.StatusOK:
-		return fmt.Errorf("%s: %s: %s", operation, response.Status, answer)
-	case out == nil:
-		return nil
-	}
-	return json.Unmarshal(answer, out)
-}
-
 func (c *sfnClient) create(ctx context.Context, name, definition string) error {
 	return c.call(ctx, "CreateStateMachine", map[string]string{
 		"name": name, "definition": definition, "roleArn": "arn:aws:iam::123456789012:role/any",
@@ -94,13 +47,13 @@ func (c *sfnClient) execute(ctx context.Context, machine string, count int) (tim
 		}, nil)
 	})
 	if err == nil {
-		err = c.idle(ctx, machine)
+		err = c.await(ctx, machine)
 	}
 	return time.Since(began), err
 }
 
-// idle waits until no execution of a machine runs.
-func (c *sfnClient) idle(ctx context.Context, machine string) error {
+// await waits until no execution of a machine runs.
+func (c *sfnClient) await(ctx context.Context, machine string) error {
 	for {
 		var open struct{ Executions []struct{ Name string } }
 		in := map[string]any{"stateMachineArn": machineARN + machine, "statusFilter": "RUNNING", "maxResults": 1}
