@@ -50,7 +50,10 @@ func (s *Service) createActivity(r request, in *createActivityInput) (*createAct
 		ARN: arns.Make(r.region, s.config.AccountID, "activity", *in.Name), Name: *in.Name, Region: r.region, Created: s.now(),
 		Tags: string(tags), Encryption: encryption,
 	}
-	created, err := s.journal.ActivityCreate(a)
+	created, err := s.journal.ActivityCreate(a, maxActivities)
+	if errors.Is(err, journal.ErrTooMany) {
+		return nil, server.Errorf("ActivityLimitExceeded", "The maximum number of activities, %d, is reached", maxActivities)
+	}
 	if err != nil {
 		return nil, err
 	}

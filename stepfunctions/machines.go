@@ -18,6 +18,10 @@ const (
 
 	statusActive = "ACTIVE"
 
+	// maxMachines and maxActivities are how many of them a region may have.
+	maxMachines   = 100_000
+	maxActivities = 100_000
+
 	maxDescription = 256
 	maxARN         = 256
 	maxLongARN     = 2000
@@ -137,7 +141,10 @@ func (s *Service) storeMachine(r request, in *createStateMachineInput, machineTy
 			Encryption: set.encryption, Updated: now,
 		},
 	}
-	created, err := s.journal.MachineCreate(m)
+	created, err := s.journal.MachineCreate(m, maxMachines)
+	if errors.Is(err, journal.ErrTooMany) {
+		return nil, server.Errorf("StateMachineLimitExceeded", "The maximum number of state machines, %d, is reached", maxMachines)
+	}
 	if created || err != nil {
 		return m, err
 	}

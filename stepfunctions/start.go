@@ -134,6 +134,9 @@ func (s *Service) begin(r request, row *journal.Execution) (*startExecutionOutpu
 	arn, input, parent, task := row.ARN, row.Input, row.Parent, row.ParentTask
 	started := row.Started
 	created, err := s.engine.Begin(row, compiled, nil)
+	if errors.Is(err, engine.ErrTooManyExecutions) {
+		return nil, server.Errorf("ExecutionLimitExceeded", "The maximum number of running executions is reached")
+	}
 	if err != nil {
 		return nil, err
 	}

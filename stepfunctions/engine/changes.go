@@ -15,6 +15,7 @@ import (
 // ended tells those who wait for it that an execution has ended. The end is stored.
 func (e *Engine) ended(l *live) {
 	if !l.express() {
+		e.open.Add(-1)
 		e.publish(l.row, l.row.Status, l.row.Stopped)
 	}
 	if l.onEnd != nil {

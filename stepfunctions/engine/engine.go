@@ -26,6 +26,12 @@ var ErrStopped = errors.New("the Step Functions service is stopping")
 // ErrEnded is returned for events to an execution that cannot go on.
 var ErrEnded = errors.New("the execution has ended")
 
+// ErrTooManyExecutions refuses a start while as many executions run as may.
+var ErrTooManyExecutions = errors.New("too many open executions")
+
+// maxOpen is how many standard executions may run at once.
+const maxOpen = 1_000_000
+
 // ErrTaskClosed refuses the answer to a task that has ended.
 var ErrTaskClosed = errors.New("the task has ended")
 
@@ -76,6 +82,8 @@ type Engine struct {
 	// lastExpress counts the numbers of express executions down from a random negative one, so that a task token of an
 	// earlier run of the service names none of this one.
 	lastExpress atomic.Int64
+	// open counts the running standard executions.
+	open atomic.Int64
 
 	ctx   context.Context //nolint:containedctx // the life of the engine
 	stop  context.CancelFunc
@@ -164,6 +172,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	}
 	var resumed []int64
 	err = e.journal.ExecutionsOpen(ctx, 0, func(o journal.OpenExecution) {
+		e.open.Add(1)
 		e.timers.set(o.ID, o.Wake)
 		if o.HasTasks {
 			resumed = append(resumed, o.ID)
@@ -393,6 +402,7 @@ func (e *Engine) carryOut(l *live, step *interp.Step, before standingAt) {
 	e.command(l, step)
 	after := standing(l)
 	if after.redrives > before.redrives {
+		e.open.Add(1)
 		e.publish(l.row, string(interp.Running), l.row.Redriven)
 		before.status = interp.Running
 	}
@@ -441,6 +451,9 @@ func (e *Engine) Begin(row *journal.Execution, m *Compiled, onEnd func(*journal.
 		row.ID = e.lastID.Add(1)
 	}
 	l.id = row.ID
+	if !l.express() && e.open.Load() >= maxOpen {
+		return false, ErrTooManyExecutions
+	}
 	info, err := e.info(row, m.Role)
 	if err != nil {
 		return false, err
@@ -464,6 +477,7 @@ func (e *Engine) Begin(row *journal.Execution, m *Compiled, onEnd func(*journal.
 	}
 	if created && err == nil {
 		if !l.express() {
+			e.open.Add(1)
 			e.publish(l.row, string(interp.Running), row.Started)
 		}
 		e.carryOut(l, step, standingAt{status: interp.Running})

@@ -30,12 +30,23 @@ func scanActivity(row scanner) (*Activity, error) {
 	return &a, err
 }
 
-// ActivityCreate stores a new activity. created is false when the ARN is taken.
-func (j *Journal) ActivityCreate(a *Activity) (created bool, err error) {
+// ActivityCreate stores a new activity. created is false when the ARN is taken. limit bounds the activities of a region;
+// [ErrTooMany] is returned when it is reached.
+func (j *Journal) ActivityCreate(a *Activity, limit int) (created bool, err error) {
 	err = j.write(func(t *tx) error {
-		n, err := t.exec(`INSERT INTO activities (arn, name, region, created, tags, encryption) VALUES (?,?,?,?,?,?)
-			ON CONFLICT DO NOTHING`, a.ARN, a.Name, a.Region, millis(a.Created), a.Tags, a.Encryption)
-		created = n > 0
+		created = false
+		var taken, n int
+		row := t.t.QueryRowContext(t.ctx, `SELECT (SELECT COUNT(*) FROM activities WHERE arn = ?),
+			(SELECT COUNT(*) FROM activities WHERE region = ?)`, a.ARN, a.Region)
+		if err := row.Scan(&taken, &n); err != nil || taken > 0 {
+			return err
+		}
+		if n >= limit {
+			return ErrTooMany
+		}
+		created = true
+		_, err := t.exec(`INSERT INTO activities (arn, name, region, created, tags, encryption) VALUES (?,?,?,?,?,?)`, a.ARN, a.Name,
+			a.Region, millis(a.Created), a.Tags, a.Encryption)
 		return err
 	})
 	return created && err == nil, err

@@ -57,14 +57,19 @@ func timeOf(ms sql.NullInt64) time.Time {
 	return fromMillis(ms.Int64)
 }
 
-// MachineCreate stores a new machine and sets its IDs. created is false when the ARN is taken.
-func (j *Journal) MachineCreate(m *Machine) (created bool, err error) {
+// MachineCreate stores a new machine and sets its IDs. created is false when the ARN is taken. limit bounds the machines of
+// a region; [ErrTooMany] is returned when it is reached.
+func (j *Journal) MachineCreate(m *Machine, limit int) (created bool, err error) {
 	err = j.write(func(t *tx) error {
 		created = false
-		var taken int
-		err := t.t.QueryRowContext(t.ctx, "SELECT COUNT(*) FROM machines WHERE arn = ?", m.ARN).Scan(&taken)
-		if err != nil || taken > 0 {
+		var taken, n int
+		row := t.t.QueryRowContext(t.ctx, `SELECT (SELECT COUNT(*) FROM machines WHERE arn = ?),
+			(SELECT COUNT(*) FROM machines WHERE region = ?)`, m.ARN, m.Region)
+		if err := row.Scan(&taken, &n); err != nil || taken > 0 {
 			return err
+		}
+		if n >= limit {
+			return ErrTooMany
 		}
 		id, err := t.insert(`INSERT INTO machines (arn, name, region, type, status, created, revision, tags)
 			VALUES (?,?,?,?,?,?,0,?)`, m.ARN, m.Name, m.Region, m.Type, m.Status, millis(m.Created), m.Tags)

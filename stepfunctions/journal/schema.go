@@ -76,6 +76,7 @@ ALTER TABLE executions ADD COLUMN item INTEGER;
 ALTER TABLE executions ADD COLUMN item_count INTEGER;
 ALTER TABLE executions ADD COLUMN pending_redrive INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX executions_by_map_run ON executions (map_run, item) WHERE map_run IS NOT NULL;
+CREATE INDEX executions_of_map_run ON executions (map_run) WHERE map_run IS NOT NULL;
 CREATE INDEX executions_by_parent ON executions (parent, parent_task) WHERE parent IS NOT NULL;
 CREATE TABLE parts (
 	execution INTEGER NOT NULL, id INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (execution, id)

@@ -35,7 +35,7 @@ type Alias struct {
 	Created, Updated time.Time
 }
 
-// ErrTooMany is returned when a machine has no room for another version or alias.
+// ErrTooMany is returned when there is no room for another machine, activity, version or alias.
 var ErrTooMany = errors.New("too many")
 
 // VersionPublish stores a version of a revision and sets its number. When the newest version is of the same revision,
