@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/history"
 	"gust/stepfunctions/server"
 )
@@ -121,7 +122,11 @@ func (s *Service) Invoke(ctx context.Context, c server.Call) ([]byte, error) {
 	if region == "" {
 		region = s.config.Region
 	}
-	return op(request{ctx: ctx, region: region}, c.Body)
+	out, err := op(request{ctx: ctx, region: region}, c.Body)
+	if errors.Is(err, engine.ErrStopped) {
+		err = errStopping
+	}
+	return out, err
 }
 
 // Page sizes of the listing operations, and the longest page tokens: that of ListExecutions and that of all others.

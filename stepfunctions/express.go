@@ -4,7 +4,6 @@ import (
 	"github.com/google/uuid"
 
 	"gust/stepfunctions/arns"
-	"gust/stepfunctions/engine"
 	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
@@ -81,8 +80,8 @@ func (s *Service) startSyncExecution(r request, in *startExecutionInput) (*start
 	select {
 	case e := <-ended:
 		return syncOutput(&e, orText(in.IncludedData, allData) == allData), nil
-	case <-s.engine.Done():
-		return nil, engine.ErrStopped
+	case <-s.stopping:
+		return nil, errStopping
 	}
 }
 

@@ -96,3 +96,36 @@ func TestExpressTimesOut(t *testing.T) {
 		t.Errorf("%+v %v", out, err)
 	}
 }
+
+// TestStopEndsSynchronousExecutions stops the service while a caller waits for an execution.
+func TestStopEndsSynchronousExecutions(t *testing.T) {
+	t.Parallel()
+	s, err := stepfunctions.New(stepfunctions.Config{})
+	if err == nil {
+		err = s.Start(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client(s)
+	machine := express(t, c, "m", waitForever)
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.StartSyncExecution(t.Context(), &sfn.StartSyncExecutionInput{StateMachineArn: &machine}, localHost,
+			func(o *sfn.Options) { o.RetryMaxAttempts = 1 })
+		done <- err
+	}()
+	for {
+		if st, err := s.Stats(t.Context()); err != nil {
+			t.Fatal(err)
+		} else if st.Waiting == 1 {
+			break
+		}
+	}
+	if err := s.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; code(err) != "ServiceUnavailable: The service is stopping." {
+		t.Error(err)
+	}
+}

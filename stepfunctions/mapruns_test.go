@@ -270,6 +270,41 @@ func TestStoppingAnExecutionAbortsItsMapRun(t *testing.T) {
 	}
 }
 
+// TestMapRunIsRedrivenAtOnce redrives an execution while its map run is still being aborted.
+func TestMapRunIsRedrivenAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"STANDARD", "EXPRESS"} {
+		for range 5 {
+			var healed atomic.Bool
+			entered := make(chan struct{}, 100)
+			stuck := handlers.Handler{Func: func(ctx context.Context, in []byte) ([]byte, error) {
+				if healed.Load() {
+					return in, nil
+				}
+				entered <- struct{}{}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}}
+			c := client(start(t, stepfunctions.Config{Handlers: map[string]handlers.Handler{"work": stuck}}))
+			arn := begin(t, c, create(t, c, "m", distributed(kind, "")), "[1,2,3,4,5,6,7,8]")
+			<-entered
+			healed.Store(true)
+			if _, err := c.StopExecution(t.Context(), &sfn.StopExecutionInput{ExecutionArn: &arn}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.RedriveExecution(t.Context(), &sfn.RedriveExecutionInput{ExecutionArn: &arn}); err != nil {
+				t.Fatal(err)
+			}
+			if out := finish(t, c, arn); out.Status != types.ExecutionStatusSucceeded || *out.Output != "[1,2,3,4,5,6,7,8]" {
+				t.Errorf("%s: %s %v %v", kind, out.Status, aws.ToString(out.Output), aws.ToString(out.Cause))
+			}
+			if m := mapRun(t, c, arn); m.Status != types.MapRunStatusSucceeded || m.StopDate == nil {
+				t.Errorf("%s: %+v", kind, m)
+			}
+		}
+	}
+}
+
 // TestNestedExecutions starts executions from executions and waits for them.
 func TestNestedExecutions(t *testing.T) {
 	t.Parallel()

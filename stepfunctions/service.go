@@ -108,6 +108,9 @@ type Service struct {
 	listener net.Listener
 	serving  sync.WaitGroup
 	unused   unusedConns
+	// stopping is closed, by beginStop, when Stop begins: requests that wait for an execution end.
+	stopping  chan struct{}
+	beginStop func()
 }
 
 // unusedConns are connections without a request so far. Shutdown would wait five seconds for each of them, and HTTP
@@ -153,7 +156,8 @@ func New(c Config) (*Service, error) {
 	if c.WaitScale < 0 {
 		return nil, fmt.Errorf("step functions: the wait scale must not be negative, got %v", c.WaitScale)
 	}
-	s := &Service{config: c, handlers: set}
+	s := &Service{config: c, handlers: set, stopping: make(chan struct{})}
+	s.beginStop = sync.OnceFunc(func() { close(s.stopping) })
 	if c.MockFile != "" {
 		if s.mocks, err = handlers.LoadMocks(c.MockFile); err != nil {
 			return nil, fmt.Errorf("step functions: %w", err)
@@ -228,9 +232,14 @@ func (s *Service) unreadable(err error) error {
 // Endpoint returns the service's URL, such as http://127.0.0.1:40123.
 func (s *Service) Endpoint() string { return "http://" + s.listener.Addr().String() }
 
+// errStopping is the answer to requests that cannot be carried out any more.
+var errStopping = &server.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable,
+	Message: "The service is stopping."}
+
 // Stop ends the service: requests in work are answered within ctx, running tasks are interrupted and performed again
 // after the next Start, and everything stored is closed.
 func (s *Service) Stop(ctx context.Context) error {
+	s.beginStop()
 	s.unused.close()
 	err := s.http.Shutdown(ctx)
 	if err != nil {

@@ -1,9 +1,11 @@
 package stepfunctions
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -156,7 +158,27 @@ func (s *Service) testState(r request, in *testStateInput) (*interp.TestedState,
 	if err != nil {
 		return nil, err
 	}
-	return out, s.engine.Pause(r.ctx, out.Wait)
+	return out, s.pause(r.ctx, out.Wait)
+}
+
+// pause waits as a Wait state does.
+func (s *Service) pause(ctx context.Context, d time.Duration) error {
+	if scale := s.config.WaitScale; scale > 0 {
+		d = time.Duration(float64(d) * scale)
+	}
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopping:
+		return errStopping
+	}
 }
 
 // testInfo is the execution that a tested state believes to run in.

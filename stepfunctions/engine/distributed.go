@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -42,6 +43,10 @@ type mapRunDriver struct {
 	parent  journal.Execution
 	machine *Compiled
 	state   []byte
+
+	// before is the driver of the same run that has been told to abort and may still be doing so; nil when there is none.
+	before *mapRunDriver
+	done   chan struct{}
 
 	ctx     context.Context //nolint:containedctx // the life of the run
 	aborted atomic.Bool
@@ -115,9 +120,11 @@ func (e *Engine) startMapRun(l *live, spec *interp.MapRun) {
 	ctx, cancel := context.WithCancel(e.ctx)
 	d := &mapRunDriver{
 		e: e, key: caller{l.id, spec.ID}, spec: *spec, parent: *l.row, machine: l.machine, state: state, ctx: ctx, fatal: err,
-		wake: make(chan struct{}, 1), running: map[int64]int64{}, known: map[int64]childState{},
+		wake: make(chan struct{}, 1), done: make(chan struct{}), running: map[int64]int64{}, known: map[int64]childState{},
 	}
 	d.parent.State = nil
+	d.before = e.runs[d.key]
+	e.runs[d.key] = d
 	if l.cancels == nil {
 		l.cancels = map[int64]context.CancelFunc{}
 	}
@@ -195,6 +202,10 @@ func (e *Engine) UpdateMapRun(id int64, in MapRunBounds) (changed bool, err erro
 
 // drive runs the map run from wherever it is to its end.
 func (d *mapRunDriver) drive() {
+	defer close(d.done)
+	if d.before != nil {
+		<-d.before.done
+	}
 	err := d.prepare()
 	if err == nil {
 		err = d.dispatch()
@@ -214,6 +225,9 @@ func (d *mapRunDriver) drive() {
 	if d.run != nil {
 		delete(d.e.runsByID, d.run.ID)
 	}
+	if d.e.runs[d.key] == d {
+		delete(d.e.runs, d.key)
+	}
 }
 
 // prepare finds out what there is to do: the row, the items, and the children that exist.
@@ -225,6 +239,14 @@ func (d *mapRunDriver) prepare() error {
 	if err != nil {
 		return err
 	}
+	if d.before != nil {
+		// What the driver before aborted after the redrive was stored must run again, too.
+		if err := d.e.journal.MapRunChildrenPend(run.ID); err != nil {
+			return err
+		}
+		d.before = nil
+	}
+	run.Status, run.Stopped = "RUNNING", time.Time{}
 	d.adopt(run)
 	d.e.mu.Lock()
 	d.e.runsByID[run.ID] = d
@@ -454,6 +476,9 @@ func (d *mapRunDriver) abortChildren() error {
 
 // end stores the end of the run and reports it, unless it was aborted.
 func (d *mapRunDriver) end(status string, event *interp.MapRunEnded) {
+	if d.run == nil {
+		return // it was aborted before there was anything to store
+	}
 	d.mu.Lock()
 	d.run.Status, d.run.Stopped = status, d.e.now().UTC()
 	err := d.e.journal.MapRunSave(d.run)

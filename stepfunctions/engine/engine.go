@@ -91,9 +91,10 @@ type Engine struct {
 	// steps bounds how many woken executions are moved at once.
 	steps chan struct{}
 
-	mu       sync.Mutex
-	closed   bool
-	live     map[int64]*live
+	mu     sync.Mutex
+	closed bool
+	live   map[int64]*live
+	// runs are the map runs that are being driven, by their tasks; of two drivers of one run, the newer.
 	runs     map[caller]*mapRunDriver
 	runsByID map[int64]*mapRunDriver
 	queue    []func()
@@ -503,9 +504,6 @@ func (e *Engine) Stats() Stats {
 	e.mu.Unlock()
 	return Stats{Waiting: e.timers.len(), Workers: e.hub.waiting(), InMemory: n}
 }
-
-// Done is closed when the engine stops.
-func (e *Engine) Done() <-chan struct{} { return e.ctx.Done() }
 
 // RegisterActivity tells that an activity exists.
 func (e *Engine) RegisterActivity(arn string) { e.hub.register(arn) }

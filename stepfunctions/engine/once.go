@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/handlers"
@@ -33,24 +32,4 @@ func (e *Engine) PerformOnce(ctx context.Context, test *interp.StateTest, t inte
 		return "", &interp.Failure{Name: asl.ErrTaskFailed, Cause: err.Error()}
 	}
 	return out.Output, nil
-}
-
-// Pause waits as a Wait state does.
-func (e *Engine) Pause(ctx context.Context, d time.Duration) error {
-	if scale := e.config.WaitScale; scale > 0 {
-		d = time.Duration(float64(d) * scale)
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-e.ctx.Done():
-		return ErrStopped
-	}
 }

@@ -40,10 +40,19 @@ func (t *tx) startMapRun(execution int64, m *MapRun) error {
 		m.ARN, execution, m.Task, m.MachineName, m.Label, m.State, millis(m.Started), m.MaxConcurrency, m.ToleratedCount,
 		m.ToleratedPercentage, m.Redrives, millis(m.Started))
 	if err == nil && m.Redrives > 0 {
-		_, err = t.exec(`UPDATE executions SET pending_redrive = 1 WHERE map_run = (SELECT id FROM map_runs WHERE arn = ?)
-			AND status IN ('FAILED','TIMED_OUT','ABORTED')`, m.ARN)
+		_, err = t.exec(pendChildren+"(SELECT id FROM map_runs WHERE arn = ?)", m.ARN)
 	}
 	return err
+}
+
+const pendChildren = `UPDATE executions SET pending_redrive = 1 WHERE status IN ('FAILED','TIMED_OUT','ABORTED') AND map_run = `
+
+// MapRunChildrenPend marks the unsuccessful children of a map run as waiting for their redrive.
+func (j *Journal) MapRunChildrenPend(id int64) error {
+	return j.write(func(t *tx) error {
+		_, err := t.exec(pendChildren+"?", id)
+		return err
+	})
 }
 
 const selectMapRun = `SELECT id, arn, execution, task, machine_name, label, state, status, started, stopped, max_concurrency,

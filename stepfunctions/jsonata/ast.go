@@ -1,5 +1,7 @@
 package jsonata
 
+import "gust/stepfunctions/jsonata/ecmaregexp"
+
 // form is the kind of an expression.
 type form uint8
 
@@ -71,7 +73,7 @@ type expr struct {
 	plain bool
 
 	sig     *signature
-	regex   *pattern
+	regex   *ecmaregexp.Regexp
 	builtin *callable
 }
 

@@ -1,6 +1,10 @@
 package jsonata
 
-import "errors"
+import (
+	"errors"
+
+	"gust/stepfunctions/jsonata/ecmaregexp"
+)
 
 // callable is a function: one of the library, a lambda with its scope, a matcher, or built from others.
 type callable struct {
@@ -24,7 +28,7 @@ type callable struct {
 	// then is called with the result of base in a chain of functions.
 	then *callable
 
-	pattern *pattern
+	pattern *ecmaregexp.Regexp
 }
 
 // call is what a native function gets. Arguments that were left out are undefined.

@@ -230,9 +230,9 @@ func (l *lexer) regex() (token, error) {
 	depth := 0
 	for i := start; i < len(l.text); i++ {
 		c := l.text[i]
-		// A backslash escapes what follows even when it is escaped itself, in the reference library.
+		// Before a bracket a backslash counts even when it is escaped itself, in the reference library.
 		escaped := l.text[i-1] == '\\'
-		if c == '/' && !escaped && depth == 0 {
+		if c == '/' && (!escaped || l.text[i-2] == '\\') && depth == 0 {
 			if i == start {
 				l.at = i + 1
 				return token{}, failure("S0301", i, "")

@@ -1,5 +1,7 @@
 package jsonata
 
+import "gust/stepfunctions/jsonata/ecmaregexp"
+
 // maxNesting is how deep an expression may nest; the reference library runs out of stack at some such depth.
 const maxNesting = 2000
 
@@ -119,7 +121,7 @@ func (p *parser) prefix(t token) (*expr, error) {
 	case tokenRegex:
 		var err error
 		e.form = formRegex
-		e.regex, err = compilePattern(t.text, t.flags)
+		e.regex, err = ecmaregexp.Compile(t.text, t.flags)
 		if err != nil {
 			return nil, failure("S0303", t.end, t.text, t.text, err.Error())
 		}

@@ -1,81 +1,14 @@
 package jsonata
 
 import (
-	"fmt"
-	"strings"
-	"time"
+	"errors"
 	"unicode/utf16"
 
-	"github.com/dlclark/regexp2"
+	"gust/stepfunctions/jsonata/ecmaregexp"
 )
 
-// pattern is a compiled regular expression with JavaScript's meaning.
-type pattern struct{ re *regexp2.Regexp }
-
-// matchTime bounds one search: backtracking can take exponential time.
-const matchTime = time.Second
-
-// A regular expression of JavaScript sees UTF-16 code units: a character beyond U+FFFF is two. Texts are searched as
-// slices of units, and such characters in patterns are written as their two halves.
-
-func compilePattern(text, flags string) (*pattern, error) {
-	options := regexp2.RegexOptions(regexp2.ECMAScript)
-	for _, f := range flags {
-		switch f {
-		case 'i':
-			options |= regexp2.IgnoreCase
-		case 'm':
-			options |= regexp2.Multiline
-		}
-	}
-	re, err := regexp2.Compile(halved(text), options)
-	if err != nil {
-		return nil, err
-	}
-	re.MatchTimeout = matchTime
-	return &pattern{re}, nil
-}
-
-// halved writes the characters of a pattern beyond U+FFFF as escapes of their halves.
-func halved(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r <= 0xFFFF {
-			b.WriteRune(r)
-			continue
-		}
-		high, low := utf16.EncodeRune(r)
-		fmt.Fprintf(&b, `\u%04X\u%04X`, high, low)
-	}
-	return b.String()
-}
-
-// toUnits cuts a text into code units.
-func toUnits(text string) []rune {
-	out := make([]rune, 0, len(text))
-	for len(text) > 0 {
-		r, size := decode(text)
-		if r > 0xFFFF {
-			high, low := utf16.EncodeRune(r)
-			out = append(out, high, low)
-		} else {
-			out = append(out, r)
-		}
-		text = text[size:]
-	}
-	return out
-}
-
-// fromUnits joins code units into a text.
-func fromUnits(units []rune) string {
-	b := make([]byte, 0, len(units))
-	for _, u := range units {
-		b = appendUnit(b, uint16(u))
-	}
-	return joinSurrogates(string(b))
-}
-
-// match is what a matcher finds: offsets count UTF-16 code units.
+// match is what a matcher finds: offsets count UTF-16 code units, as everything about regular expressions does in
+// JavaScript.
 type match struct {
 	text       string
 	start, end float64
@@ -85,20 +18,19 @@ type match struct {
 }
 
 // matcher returns the function a regular expression literal stands for.
-func matcher(p *pattern) *callable { return &callable{pattern: p, arity: 2} }
+func matcher(p *ecmaregexp.Regexp) *callable { return &callable{pattern: p, arity: 2} }
 
 // firstMatch is the matcher called by an expression: it gives an object, or undefined.
-func (ev *evaluator) firstMatch(p *pattern, args []value) (value, error) {
-	subject := call{args: args}.arg(0)
-	if err := ev.work(subject.length()); err != nil {
+func (ev *evaluator) firstMatch(p *ecmaregexp.Regexp, args []value) (value, error) {
+	c := call{args: args}
+	if err := ev.work(c.arg(0).length()); err != nil {
 		return value{}, err
 	}
-	text := scripted(subject)
 	from := 0.0
-	if len(args) > 1 && args[1].kind == kindNumber {
-		from = args[1].num
+	if c.arg(1).kind == kindNumber {
+		from = c.arg(1).num
 	}
-	m, err := ev.search(p, text, from)
+	m, err := ev.search(p, scripted(c.arg(0)), from)
 	if err != nil || m == nil {
 		return value{}, err
 	}
@@ -121,50 +53,75 @@ func (m *match) object() value {
 	return value{kind: kindObject, node: n}
 }
 
-// search finds the first match in a text from a code unit on.
-func (ev *evaluator) search(p *pattern, text string, from float64) (*match, error) {
-	if err := ev.work(1 + len(text)>>4); err != nil {
-		return nil, err
+// toUnits cuts a text into code units.
+func toUnits(text string) []uint16 {
+	out := make([]uint16, 0, len(text))
+	for len(text) > 0 {
+		r, size := decode(text)
+		if r > 0xFFFF {
+			high, low := utf16.EncodeRune(r)
+			out = append(out, uint16(high), uint16(low))
+		} else {
+			out = append(out, uint16(r))
+		}
+		text = text[size:]
 	}
-	all := toUnits(text)
-	if from > float64(len(all)) {
-		return nil, nil
-	}
-	m, err := p.re.FindRunesMatchStartingAt(all, int(max(0, from)))
-	return ev.found(p, all, m, err)
+	return out
 }
 
-func (ev *evaluator) found(p *pattern, all []rune, m *regexp2.Match, err error) (*match, error) {
-	if err != nil {
-		return nil, bound(tooLong, 0)
+// fromUnits joins code units into a text.
+func fromUnits(units []uint16) string {
+	b := make([]byte, 0, len(units))
+	for _, u := range units {
+		b = appendUnit(b, u)
 	}
-	if m == nil {
-		return nil, nil
-	}
-	end := m.Index + m.Length
-	out := &match{text: fromUnits(all[m.Index:end]), start: float64(m.Index), end: float64(end)}
-	for _, g := range m.Groups()[1:] {
-		v := value{}
-		if len(g.Captures) > 0 {
-			v = stringValue(fromUnits(all[g.Index : g.Index+g.Length]))
-		}
-		out.groups = append(out.groups, v)
-	}
-	if err := ev.spend(1 + len(out.groups)); err != nil {
+	return joinSurrogates(string(b))
+}
+
+// search finds the first match in a text from a code unit on.
+func (ev *evaluator) search(p *ecmaregexp.Regexp, text string, from float64) (*match, error) {
+	if err := ev.write(2 * len(text)); err != nil {
 		return nil, err
 	}
-	out.next = func() (*match, error) {
-		if end >= len(all) {
+	units := toUnits(text)
+	if from > float64(len(units)) {
+		return nil, nil
+	}
+	return ev.find(p, units, int(max(0, from)))
+}
+
+func (ev *evaluator) find(p *ecmaregexp.Regexp, units []uint16, from int) (*match, error) {
+	// A step of the matcher is a fraction of one of the evaluator.
+	found, err := p.Match(units, from, func(steps int) error { return ev.work(1 + steps/8) })
+	if errors.Is(err, ecmaregexp.ErrTooLarge) {
+		return nil, bound(tooBig, 0)
+	}
+	if err != nil || found == nil {
+		return nil, err
+	}
+	end := found[1]
+	m := &match{text: fromUnits(units[found[0]:end]), start: float64(found[0]), end: float64(end)}
+	for g := 1; g <= p.Groups(); g++ {
+		v := value{}
+		if start, stop := found[2*g], found[2*g+1]; start >= 0 && stop >= 0 {
+			v = stringValue(fromUnits(units[start:stop]))
+		}
+		m.groups = append(m.groups, v)
+	}
+	if err := ev.spend(1 + len(m.groups)); err != nil {
+		return nil, err
+	}
+	m.next = func() (*match, error) {
+		if end >= len(units) {
 			return nil, nil
 		}
-		following, err := p.re.FindRunesMatchStartingAt(all, end)
-		next, err := ev.found(p, all, following, err)
+		next, err := ev.find(p, units, end)
 		if err == nil && next != nil && next.text == "" {
 			return nil, failure("D1004", 0, "")
 		}
 		return next, err
 	}
-	return out, nil
+	return m, nil
 }
 
 // matches calls a matcher, which need not be a regular expression: any function that answers with the same fields is one.

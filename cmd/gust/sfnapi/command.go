@@ -76,7 +76,7 @@ type command struct {
 	paging
 }
 
-// Command is the cobra command of an operation.
+// NewCommand makes the command of an operation.
 func (o *Operation) NewCommand(env *Env, output *Output) *cobra.Command {
 	c := &command{Operation: o, env: env, output: output, given: map[string]*words{}}
 	cmd := &cobra.Command{

@@ -50,6 +50,9 @@ type Execution struct {
 	// visits is the innermost open visit that each event belongs to.
 	visits map[int64]*visit
 	open   map[*visit]bool
+	// origin is the visit that the latest failure of a Map or a Parallel came from.
+	origin *visit
+	failed string // the state that failed the execution
 }
 
 // visit is one stay in a state; outer is the one around it, of a Map or a Parallel.
@@ -75,6 +78,9 @@ func (x *Execution) State(e *Event) string {
 // Add takes an event in. Events come in the order of their ids.
 func (x *Execution) Add(e *Event) {
 	at := x.visits[e.Previous]
+	if kind := container(e.Type); kind != "" {
+		at = x.contain(e, at, kind)
+	}
 	switch {
 	case strings.HasSuffix(e.Type, "StateEntered"):
 		at = x.enter(e, at)
@@ -103,6 +109,28 @@ func isFailure(kind string) bool {
 	return strings.HasSuffix(kind, "Failed") && kind != "MapIterationFailed" || strings.HasSuffix(kind, "TimedOut")
 }
 
+// container is the kind of state that an event such as ParallelStateFailed is about, "" for other events.
+func container(event string) string {
+	kind, rest, found := strings.Cut(event, "State")
+	if !found || kind != "Map" && kind != "Parallel" || rest != "Failed" && rest != "Succeeded" && rest != "Aborted" {
+		return ""
+	}
+	return kind
+}
+
+// contain finds the Map or Parallel that an event is about: the one around the visit before it.
+func (x *Execution) contain(e *Event, at *visit, kind string) *visit {
+	if isFailure(e.Type) && (x.origin == nil || !holds(x.origin, at)) {
+		x.origin = at
+	}
+	for v := at; v != nil; v = v.outer {
+		if v.state.Kind == kind {
+			return v
+		}
+	}
+	return at
+}
+
 func (x *Execution) enter(e *Event, outer *visit) *visit {
 	name := e.Get("name")
 	s := x.byName[name]
@@ -123,7 +151,6 @@ func (x *Execution) enter(e *Event, outer *visit) *visit {
 func (x *Execution) leave(e *Event, at *visit) *visit {
 	name := e.Get("name")
 	for at != nil && at.state.Name != name {
-		x.close(at, Aborted, e.At)
 		at = at.outer
 	}
 	if at == nil {
@@ -134,9 +161,15 @@ func (x *Execution) leave(e *Event, at *visit) *visit {
 		class = Caught
 	}
 	for v := range x.open {
-		if v != at && holds(v, at) { // other branches of a Parallel that failed and was caught
-			x.close(v, Aborted, e.At)
+		if v == at || !holds(v, at) {
+			continue
 		}
+		// Inside a Parallel or Map that failed and was caught one has failed, the others were stopped.
+		inner := Aborted
+		if v.failed || holds(x.origin, v) {
+			inner = Failed
+		}
+		x.close(v, inner, e.At)
 	}
 	x.close(at, class, e.At)
 	return at
@@ -165,7 +198,7 @@ func (x *Execution) execution(e *Event) {
 		x.Started, x.Input = e.At, e.Get("input")
 		return
 	case "ExecutionRedriven":
-		x.Status, x.Ended, x.Error, x.Cause = "RUNNING", time.Time{}, "", ""
+		x.Status, x.Ended, x.Error, x.Cause, x.failed = "RUNNING", time.Time{}, "", "", ""
 		return
 	case "ExecutionSucceeded":
 		x.Status, x.Output = "SUCCEEDED", e.Get("output")
@@ -178,6 +211,12 @@ func (x *Execution) execution(e *Event) {
 	}
 	x.Ended, x.Error, x.Cause = e.At, e.Get("error"), e.Get("cause")
 	failing := x.visits[e.Previous]
+	if x.origin != nil && holds(x.origin, failing) {
+		failing = x.origin
+	}
+	if failing != nil && x.Status == "FAILED" {
+		x.failed = failing.state.Name
+	}
 	for v := range x.open {
 		class := Aborted
 		if x.Status == "FAILED" && (v.failed || holds(failing, v)) {
@@ -201,12 +240,4 @@ func holds(inner, v *visit) bool {
 }
 
 // FailedState is the innermost state that failed the execution, "" when none did.
-func (x *Execution) FailedState() string {
-	name := ""
-	for _, s := range x.States {
-		if s.Class == Failed {
-			name = s.Name
-		}
-	}
-	return name
-}
+func (x *Execution) FailedState() string { return x.failed }

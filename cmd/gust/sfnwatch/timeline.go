@@ -72,7 +72,7 @@ func column(text string, width int) string {
 // what says in words what happened.
 func what(e *Event) string {
 	kind := e.Type
-	text := ""
+	var text string
 	switch {
 	case strings.HasSuffix(kind, "StateEntered"):
 		kind, text = "entered", strings.TrimSuffix(e.Type, "StateEntered")+"  "+e.Get("input")

@@ -85,7 +85,7 @@ func (o *Options) work(ctx, kill context.Context) error {
 		task, err := o.API.GetActivityTask(kill, &sfn.GetActivityTaskInput{ActivityArn: &o.ActivityARN, WorkerName: &o.Name})
 		switch {
 		case kill.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the poll was given up because the worker is to end
 		case hopeless(err):
 			return sfnapi.Describe("GetActivityTask", err)
 		case err != nil:

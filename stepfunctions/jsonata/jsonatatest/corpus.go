@@ -23,12 +23,23 @@ func Generate(seed uint64, n int) []Case {
 		if g.document != "" {
 			c.Input = json.RawMessage(g.document)
 		}
-		if id := c.Expr + "\x00" + g.document; !seen[id] && len(c.Expr) < 600 {
+		if id := c.Expr + "\x00" + g.document; !seen[id] && len(c.Expr) < 600 && !beyondReference(c.Expr) {
 			seen[id] = true
 			cases = append(cases, c)
 		}
 	}
 	return cases
+}
+
+// beyondReference tells expressions on which the reference goes wrong by itself: a regular expression literal left of ?: or
+// ?? is compiled twice and then matches everything, or for ever.
+func beyondReference(expr string) bool {
+	return strings.Contains(expr, "/") && (strings.Contains(expr, " ?: ") || strings.Contains(expr, " ?? "))
+}
+
+// bound is a limit of a range. Node.js itself breaks down on ranges beyond the whole numbers of a double.
+func (g *generator) bound() string {
+	return pick(g, "0", "1", "2", "5", "-3", "1.5", "10", "20", "zero", "list[1]", "people[0].age", "shop.stock.p10", "nothing", `"a"`, "null", "-1", "$count(list)", "2.0", "1e2")
 }
 
 // generator writes expressions. depth is how much nesting is left.
@@ -152,7 +163,7 @@ func (g *generator) collection(k kind, depth int) string {
 		return g.arrayOf(k, depth)
 	case 2:
 		if k == numbers {
-			return "[" + g.leaf(number) + ".." + g.leaf(number) + "]"
+			return "[" + g.bound() + ".." + g.bound() + "]"
 		}
 		return g.leaf(k)
 	case 3:

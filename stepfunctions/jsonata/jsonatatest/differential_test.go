@@ -41,10 +41,12 @@ func TestAnswersAreTheReferences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The reference has no bound of its own on depth.
+	limits := jsonata.Limits{Depth: 5000}
 	passed, shown := 0, 0
 	kinds := map[string]int{}
 	for i, c := range cases {
-		want, got := answers[i], jsonatatest.Gust(c, jsonata.Limits{})
+		want, got := answers[i], jsonatatest.Gust(c, limits)
 		kinds[form(want)]++
 		if want.Hangs {
 			continue

@@ -43,7 +43,7 @@ type Answer struct {
 	// Error is the code of a failure, possibly empty.
 	Error   *string `json:"error,omitempty"`
 	Message string  `json:"message,omitempty"`
-	// Hangs says that the reference did not end, so that there is nothing to compare with.
+	// Hangs says that the reference did not end or broke down, so that there is nothing to compare with.
 	Hangs bool `json:"-"`
 }
 
@@ -101,7 +101,8 @@ func FindNode() (*Node, error) {
 // twice, make the reference loop for ever.
 const patience = 10 * time.Second
 
-// Evaluate answers all cases in their order. It takes one process, and another one after each expression that hangs.
+// Evaluate answers all cases in their order. It takes one process, and another one after each expression that hangs or
+// brings Node.js down.
 func (n *Node) Evaluate(ctx context.Context, cases []Case) ([]Answer, error) {
 	answers := make([]Answer, 0, len(cases))
 	for len(answers) < len(cases) {
@@ -152,10 +153,18 @@ func (n *Node) batch(ctx context.Context, cases []Case) ([]Answer, error) {
 		return answers, errHangs
 	case err != nil:
 		return answers, err
+	case isCrash(exit):
+		return answers, errHangs
 	case exit != nil || len(answers) != len(cases):
 		return answers, fmt.Errorf("%d of %d answers: %w: %s", len(answers), len(cases), exit, bytes.TrimSpace(complaints.Bytes()))
 	}
 	return answers, nil
+}
+
+// isCrash says that the process did not end by itself: the engine below the reference broke down.
+func isCrash(exit error) bool {
+	var how *exec.ExitError
+	return errors.As(exit, &how) && !how.Exited()
 }
 
 // readAnswers reads up to the given count of lines and reports each.

@@ -188,10 +188,10 @@ func (g *generator) construct() string {
 		return g.objectOf(2)
 	case 1:
 		return "[" + g.join(g.some(1, 3), ", ", func() string {
-			return pick(g, g.of(any_, 1), g.of(number, 0)+".."+g.of(number, 0), "[]", "nothing", "null")
+			return pick(g, g.of(any_, 1), g.bound()+".."+g.bound(), "[]", "nothing", "null")
 		}) + "]"
 	case 2:
-		return "[" + g.of(number, 1) + ".." + g.of(pick(g, number, number, str), 0) + "]." + pick(g, "($ * 2)", "[$]", "{'n': $}", "$string()", "$")
+		return "[" + g.bound() + ".." + g.bound() + "]." + pick(g, "($ * 2)", "[$]", "{'n': $}", "$string()", "$")
 	case 3:
 		return "(" + "$v := " + g.of(any_, 1) + "; " + g.within([]local{{"v", any_}}, any_) + ")"
 	case 4:
