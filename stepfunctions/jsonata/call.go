@@ -47,7 +47,7 @@ func (c call) arg(i int) value {
 
 // call evaluates a function call. applied is the value that ~> puts before the written arguments.
 func (ev *evaluator) call(e *expr, in value, env *frame, applied *value) (value, error) {
-	fn, args, err := ev.prepare(e, in, env, applied)
+	fn, args, in, err := ev.prepare(e, in, env, applied)
 	if err != nil {
 		return value{}, err
 	}
@@ -67,30 +67,36 @@ func within(err error, e *expr) error {
 	return at(err, e.pos, e.lhs.calledName())
 }
 
-// prepare evaluates the function and the arguments of a call.
-func (ev *evaluator) prepare(e *expr, in value, env *frame, applied *value) (*callable, []value, error) {
+// prepare evaluates the function and the arguments of a call, and gives the context for arguments left out.
+func (ev *evaluator) prepare(e *expr, in value, env *frame, applied *value) (fn *callable, args []value, context value, err error) {
 	proc, err := ev.eval(e.lhs, in, env)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, in, err
 	}
 	if name, ok := ev.meant(e, proc, env); ok {
-		return nil, nil, failure("T1005", e.pos, name, name)
+		return nil, nil, in, failure("T1005", e.pos, name, name)
 	}
-	args := make([]value, 0, len(e.list)+1)
+	args = make([]value, 0, len(e.list)+1)
 	if applied != nil {
 		args = append(args, *applied)
 	}
 	for _, a := range e.list {
 		v, err := ev.eval(a, in, env)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, in, err
+		}
+		if v.kind == kindFunction {
+			v.marks |= markPassed
 		}
 		args = append(args, v)
 	}
 	if proc.kind != kindFunction {
-		return nil, nil, failure("T1006", e.pos, e.lhs.calledName())
+		return nil, nil, in, failure("T1006", e.pos, e.lhs.calledName())
 	}
-	return proc.node.fn, args, nil
+	if proc.marks&markPassed != 0 {
+		in = nullValue
+	}
+	return proc.node.fn, args, in, nil
 }
 
 // meant reports whether a call of a field that is not there would have been one of a variable.
@@ -177,19 +183,19 @@ func (ev *evaluator) applyLambda(fn *callable, args []value) (value, error) {
 		if err != nil || next == nil {
 			return v, err
 		}
-		callee, args2, err := ev.prepare(next.e, next.in, next.env, nil)
+		callee, given, context, err := ev.prepare(next.e, next.in, next.env, nil)
 		if err != nil {
 			return value{}, err
 		}
 		if callee.lambda == nil {
-			v, err := ev.apply(callee, args2, next.in)
+			v, err := ev.apply(callee, given, context)
 			if err != nil {
 				return value{}, within(err, next.e)
 			}
 			return v, nil
 		}
-		if fn, args = callee, args2; fn.sig != nil {
-			if args, err = fn.sig.validate(args, next.in, fn.name); err != nil {
+		if fn, args = callee, given; fn.sig != nil {
+			if args, err = fn.sig.validate(args, context, fn.name); err != nil {
 				return value{}, within(err, next.e)
 			}
 		}
@@ -302,11 +308,8 @@ func (ev *evaluator) chain(e *expr, in value, env *frame) (value, error) {
 		return value{}, err
 	}
 	if e.rhs.form == formCall {
-		v, err := ev.call(e.rhs, in, env, &left)
-		if err != nil {
-			return value{}, err
-		}
-		return ev.finish(e.rhs, v, env)
+		// Predicates on the call have no effect here, in the reference library.
+		return ev.call(e.rhs, in, env, &left)
 	}
 	right, err := ev.eval(e.rhs, in, env)
 	if err != nil {

@@ -1,5 +1,7 @@
 package jsonata
 
+import "math"
+
 func aggregateFunctions(add adder) {
 	add("sum", "<a<n>:n>", 1, onNumbers(func(nums []value) (value, error) {
 		return numberValue(total(nums)), nil
@@ -47,7 +49,11 @@ func extreme(nums []value, better func(a, b float64) bool) value {
 		return value{}
 	}
 	best := nums[0].num
-	for _, n := range nums[1:] {
+	for _, n := range nums {
+		// As in JavaScript, what is no number wins.
+		if math.IsNaN(n.num) {
+			return n
+		}
 		if better(n.num, best) {
 			best = n.num
 		}

@@ -23,8 +23,8 @@ func sortFunction(c call) (value, error) {
 			r, err := c.ev.invoke(fn, a, b)
 			return present(r), err
 		}
-	} else if !alike(items, kindNumber) && !alike(items, kindString) {
-		return value{}, failure("D3070", 0, "sort")
+	} else if err := orderable(items); err != nil {
+		return value{}, err
 	}
 	sorted, err := mergeSort(items, after)
 	if err != nil {
@@ -42,13 +42,24 @@ func present(v value) bool {
 	return truthy(v)
 }
 
-func alike(items []value, k kind) bool {
+// orderable checks that items are all numbers or all strings.
+func orderable(items []value) error {
+	numbers, strings := 0, 0
 	for _, item := range items {
-		if item.kind != k {
-			return false
+		ok, err := numeric(item)
+		switch {
+		case err != nil:
+			return err
+		case ok:
+			numbers++
+		case item.kind == kindString:
+			strings++
 		}
 	}
-	return true
+	if numbers != len(items) && strings != len(items) {
+		return failure("D3070", 0, "sort")
+	}
+	return nil
 }
 
 // shuffle is Fisher and Yates's, with the environment's random numbers.

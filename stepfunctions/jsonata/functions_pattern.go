@@ -136,9 +136,6 @@ func replace(c call) (value, error) {
 	if pattern == nil {
 		return c.replaceText(s, limit)
 	}
-	if !c.arg(2).defined() {
-		return value{}, c.misfit("replace", 2)
-	}
 	var b strings.Builder
 	m, err := c.ev.matches(pattern, s)
 	rest, restAt := s, 0.0
@@ -202,6 +199,9 @@ func (c call) replaceText(s string, limit float64) (value, error) {
 func (c call) replacement(m *match) (string, error) {
 	fn := c.function(2)
 	if fn == nil {
+		if !c.arg(2).defined() {
+			return "", c.misfit("replace", 2)
+		}
 		return expand(c.arg(2).str, m), nil
 	}
 	if m.next == nil {

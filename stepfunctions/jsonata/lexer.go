@@ -193,7 +193,7 @@ func (l *lexer) quotedString(quote byte) (token, error) {
 func (l *lexer) escape(b []byte) ([]byte, error) {
 	l.at++
 	if l.at >= len(l.text) {
-		return b, failure("S0101", len(l.text), "")
+		return b, failure("S0103", len(l.text), "")
 	}
 	switch c := l.text[l.at]; c {
 	case '"', '\\', '/':

@@ -133,7 +133,7 @@ func (ev *evaluator) contains(left, right value) (value, error) {
 	for _, item := range items {
 		// Only what is itself one value can be found: JavaScript compares arrays and objects by identity here.
 		if item.kind == kindArray || item.kind == kindObject || item.kind == kindFunction {
-			if item.node == left.node {
+			if left.kind == item.kind && left.node.same(item.node) {
 				return trueValue, nil
 			}
 			continue

@@ -26,6 +26,10 @@ func (ev *evaluator) firstMatch(p *ecmaregexp.Regexp, args []value) (value, erro
 	if err := ev.work(c.arg(0).length()); err != nil {
 		return value{}, err
 	}
+	if o := c.arg(0); o.kind == kindObject && !o.node.untouched() {
+		// JavaScript has no text for an object that an expression built.
+		return value{}, c.misfit("", 0)
+	}
 	from := 0.0
 	if c.arg(1).kind == kindNumber {
 		from = c.arg(1).num

@@ -153,9 +153,12 @@ func (w *writer) write(v value, depth int) error {
 			w.out = append(w.out, "false"...)
 		}
 	case kindNumber:
-		if math.IsInf(v.num, 0) || math.IsNaN(v.num) {
+		switch ok, err := numeric(v); {
+		case err != nil && depth > 0:
+			return err
+		case !ok:
 			w.out = append(w.out, "null"...)
-		} else {
+		default:
 			w.out = append(w.out, formatNumber(shownNumber(v.num))...)
 		}
 	case kindString:

@@ -32,6 +32,8 @@ const (
 	markOuter
 	// markTuples is a stream of tuples: items with the variables bound on the way to them.
 	markTuples
+	// markPassed is a function that came as an argument: it is called without a context value.
+	markPassed
 )
 
 // value is anything an expression can compute. Its zero value is undefined.
@@ -292,6 +294,11 @@ func (ev *evaluator) export(v value, depth int) (jsonvalue.Value, error) {
 		b.Set(valid(key), item)
 	}
 	return b.Value(), nil
+}
+
+// same reports whether two nodes are one and the same array, object or function, or stand for the same piece of JSON.
+func (n *node) same(other *node) bool {
+	return n == other || (n.untouched() && other.untouched() && n.source == other.source)
 }
 
 // untouched reports whether the source still tells the content.
