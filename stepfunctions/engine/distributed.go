@@ -47,6 +47,8 @@ type mapRunDriver struct {
 	// before is the driver of the same run that has been told to abort and may still be doing so; nil when there is none.
 	before *mapRunDriver
 	done   chan struct{}
+	// redriven tells that the run begins again because of a redrive, and not because of a restart.
+	redriven bool
 
 	ctx     context.Context //nolint:containedctx // the life of the run
 	aborted atomic.Bool
@@ -112,7 +114,7 @@ func (e *Engine) MapRun(id int64) (*journal.MapRun, error) {
 }
 
 // startMapRun begins to drive a map run. The mutex is held.
-func (e *Engine) startMapRun(l *live, spec *interp.MapRun) {
+func (e *Engine) startMapRun(l *live, spec *interp.MapRun, resumed bool) {
 	if e.closed || l.cancels[spec.ID] != nil {
 		return
 	}
@@ -123,7 +125,7 @@ func (e *Engine) startMapRun(l *live, spec *interp.MapRun) {
 		wake: make(chan struct{}, 1), done: make(chan struct{}), running: map[int64]int64{}, known: map[int64]childState{},
 	}
 	d.parent.State = nil
-	d.before = e.runs[d.key]
+	d.before, d.redriven = e.runs[d.key], spec.Redrives > 0 && !resumed
 	e.runs[d.key] = d
 	if l.cancels == nil {
 		l.cancels = map[int64]context.CancelFunc{}
@@ -239,13 +241,13 @@ func (d *mapRunDriver) prepare() error {
 	if err != nil {
 		return err
 	}
-	if d.before != nil {
+	if d.redriven {
 		// What the driver before aborted after the redrive was stored must run again, too.
 		if err := d.e.journal.MapRunChildrenPend(run.ID); err != nil {
 			return err
 		}
-		d.before = nil
 	}
+	d.before = nil
 	run.Status, run.Stopped = "RUNNING", time.Time{}
 	d.adopt(run)
 	d.e.mu.Lock()

@@ -400,7 +400,7 @@ func join(step, more *interp.Step) {
 // carryOut does what follows from a stored step: timers, commands, and telling who waits for the end.
 func (e *Engine) carryOut(l *live, step *interp.Step, before standingAt) {
 	e.timers.set(l.id, l.x.Wake())
-	e.command(l, step)
+	e.command(l, step, false)
 	after := standing(l)
 	if after.redrives > before.redrives {
 		e.open.Add(1)

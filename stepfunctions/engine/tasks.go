@@ -25,8 +25,8 @@ func pollsActivity(r *asl.Resource) bool {
 	return r.SDK && r.Service == "sfn" && r.API == "getActivityTask"
 }
 
-// command carries out what a stored step asks for.
-func (e *Engine) command(l *live, step *interp.Step) {
+// command carries out what a stored step asks for. resumed tells that it was asked for before a restart.
+func (e *Engine) command(l *live, step *interp.Step, resumed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, id := range step.Cancelled {
@@ -34,7 +34,7 @@ func (e *Engine) command(l *live, step *interp.Step) {
 	}
 	for i := range step.MapRuns {
 		if !slices.Contains(step.Cancelled, step.MapRuns[i].ID) {
-			e.startMapRun(l, &step.MapRuns[i])
+			e.startMapRun(l, &step.MapRuns[i], resumed)
 		}
 	}
 	for _, task := range step.Tasks {
@@ -103,7 +103,7 @@ func (e *Engine) resume(l *live, items []Item) {
 	}
 	step.Tasks = slices.DeleteFunc(step.Tasks, func(t interp.Task) bool { return isActivity(&t) || answered(t.ID) })
 	step.MapRuns = slices.DeleteFunc(step.MapRuns, func(m interp.MapRun) bool { return answered(m.ID) })
-	e.command(l, step)
+	e.command(l, step, true)
 }
 
 // enqueue runs a task as soon as fewer than MaxTasks run. The mutex is held.
