@@ -1,6 +1,12 @@
 // Package jsonata evaluates JSONata 2.x expressions the way AWS Step Functions offers them: the whole language and its
 // functions without $eval, with AWS's $partition, $range, $hash, $random(seed), $uuid and $parse.
 //
+// The reference is the npm package jsonata 2.2, quirks included. Where AWS is known to differ, AWS is followed: numbers that
+// are not finite leave as the strings "Infinity" and "NaN", bounds are AWS's and have no code, objects keep the order in
+// which their keys were written even when those look like numbers. Number literals of the input that only pass through
+// keep their text. Not followed are faults of the reference itself: items of an array or object are evaluated in order,
+// so that the first failure is the one reported, and nothing changes the input.
+//
 // An expression is compiled once and may then be evaluated by many goroutines at the same time. Every evaluation is
 // bounded in steps, depth and memory ([Limits]); a bound that is reached is an [*Error] like any other. Given the same
 // [Env], an evaluation gives the same result.

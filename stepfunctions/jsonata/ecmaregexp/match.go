@@ -63,7 +63,7 @@ func (m *matcher) run(pc, at int) (bool, error) {
 			m.steps = 0
 		}
 		i := &m.re.program[pc]
-		ok := true
+		var ok bool
 		switch i.op {
 		case opMatch:
 			return true, nil
