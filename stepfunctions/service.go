@@ -6,8 +6,12 @@
 //	// point an AWS client at service.Endpoint(), with any credentials
 //	err = service.Stop(ctx)
 //
-// What was acknowledged survives a kill at any instant: an execution name starts once, executions go on where they
-// were, and a task that was running is performed again (at least once).
+// What was acknowledged survives a kill at any instant: an execution name starts once, standard executions and map runs
+// go on where they were, tasks wait for their workers and tokens as before, and a handler that was running is called
+// again (at least once). Express executions are in memory only, as their name promises, and end with the service.
+//
+// This package checks requests and words answers as AWS does; package engine moves the executions, package interp knows
+// the language, package journal stores everything.
 package stepfunctions
 
 import (

@@ -17,13 +17,8 @@ func (v *violations) add(value, field, constraint string) {
 	*v = append(*v, fmt.Sprintf("Value %sat '%s' failed to satisfy constraint: Member must %s", value, field, constraint))
 }
 
-// shown is a value in a message. AWS cuts long ones.
-func shown(value string) string {
-	if utf8.RuneCountInString(value) > 1024 {
-		value = string([]rune(value)[:1024]) + "..."
-	}
-	return "'" + value + "' "
-}
+// shown is a value in a message.
+func shown(value string) string { return "'" + value + "' " }
 
 // required checks that a field was given.
 func (v *violations) required(field string, given bool) {
