@@ -117,7 +117,7 @@ func (c *cli) sfnClient(cmd *cobra.Command, s *sfnconn.Settings, patience time.D
 		}
 	}
 	s.Explicit = cmd.Flags().Changed("aws-conn-id")
-	s.DefaultRegion = cfg.StepFunctions.Region
+	s.DefaultRegion, s.AccessKeys = cfg.StepFunctions.Region, cfg.StepFunctions.AccessKeys
 	client, err := s.Client(cmd.Context(), a.AWS, a.Connections, patience)
 	if err != nil {
 		release()

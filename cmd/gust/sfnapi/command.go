@@ -252,7 +252,7 @@ func (c *command) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer release()
-	if c.Items != "" && c.paginated() {
+	if c.Items != "" && c.paginated(in.Elem()) {
 		return c.printPages(cmd.Context(), client, in.Interface(), show)
 	}
 	answer, err := c.Invoke(cmd.Context(), client, in.Interface())
@@ -346,8 +346,8 @@ func (c *command) missing(cmd *cobra.Command, in reflect.Value) error {
 }
 
 // paginated reports whether pages are to be gathered: not when the service's own paging is used.
-func (c *command) paginated() bool {
-	return !c.output.single && !c.given["nextToken"].set && !c.given["maxResults"].set
+func (c *command) paginated(in reflect.Value) bool {
+	return !c.output.single && in.FieldByName("NextToken").IsZero() && in.FieldByName("MaxResults").IsZero()
 }
 
 // printPages prints a listing: as a whole, or, as text, page by page while they come in.

@@ -1,6 +1,7 @@
 package sfnbatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func (b *Batch) Run(ctx context.Context, rows iter.Seq2[Row, error]) error {
 			continue
 		}
 		if err := limiter.Wait(ctx); err != nil {
-			return context.Cause(ctx)
+			return cmp.Or(context.Cause(ctx), err) // a deadline that is too near ends it before it has come
 		}
 		select {
 		case slots <- struct{}{}:

@@ -13,6 +13,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/sfnconn"
 	"gust/internal/app"
 	"gust/internal/config"
 	"gust/stepfunctions"
@@ -20,6 +21,7 @@ import (
 
 type localFlags struct {
 	host, machines, database string
+	mockConfig               string
 	port                     int
 	waitScale                float64
 	reload                   bool
@@ -44,6 +46,7 @@ files are taken over at once; a broken file is told and changes nothing.`,
 	flags.Lookup("port").DefValue = "0" // -1, the configuration's, is nothing to show
 	flags.StringVar(&f.machines, "state-machines", "", "the `DIR` of NAME.asl.json files (default: stepfunctions.state_machines_folder)")
 	flags.StringVar(&f.database, "database", "", "keep the state in this `FILE`")
+	flags.StringVar(&f.mockConfig, "mock-config", "", "the `FILE` of mocked responses (default: stepfunctions.mock_config)")
 	flags.Float64Var(&f.waitScale, "wait-scale", 0, "multiply waits and retry delays with `N`: 0.001 makes an hour less than 4 seconds")
 	flags.BoolVar(&f.reload, "reload", false, "take changed definitions over while it runs")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -83,6 +86,9 @@ func (h *Host) localConfig(f *localFlags, region string) (*config.Config, error)
 	}
 	if f.waitScale > 0 {
 		s.WaitTimeScale = f.waitScale
+	}
+	if f.mockConfig != "" {
+		s.MockConfig = f.mockConfig
 	}
 	if f.machines != "" {
 		if info, err := os.Stat(f.machines); err != nil || !info.IsDir() {
@@ -157,10 +163,15 @@ func welcome(cfg *config.Config, endpoint string, ours bool) string {
 	} else {
 		fmt.Fprintf(&b, "\nAnother service is announced in this folder; reach this one with:\n  gust sfn list-state-machines --endpoint-url %s\n", endpoint)
 	}
-	fmt.Fprintf(&b, "The AWS CLI and the SDKs, with any credentials:\n"+
+	which, login, secret := "with any credentials", "local", "local"
+	if len(s.AccessKeys) > 0 {
+		which, secret = "with a key of stepfunctions.access_keys", "..."
+		login, _ = sfnconn.LocalKeys(s.AccessKeys)
+	}
+	fmt.Fprintf(&b, "The AWS CLI and the SDKs, %s:\n"+
 		"  export AWS_ENDPOINT_URL_SFN=%s AWS_DISABLE_HOST_PREFIX_INJECTION=true\n"+
-		"  export AWS_DEFAULT_REGION=%s AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n"+
-		"  aws stepfunctions list-state-machines\nStop it with Ctrl-C.\n", endpoint, s.Region)
+		"  export AWS_DEFAULT_REGION=%s AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s\n"+
+		"  aws stepfunctions list-state-machines\nStop it with Ctrl-C.\n", which, endpoint, s.Region, login, secret)
 	return b.String()
 }
 

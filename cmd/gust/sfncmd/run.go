@@ -20,16 +20,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"gust/cmd/gust/sfnapi"
+	"gust/cmd/gust/sfnconn"
 	"gust/cmd/gust/sfnwatch"
 	"gust/internal/app"
+	"gust/internal/config"
 )
 
 // syncPatience is how long a synchronous execution may take: five minutes, and a little for the way.
 const syncPatience = 310 * time.Second
 
 type runFlags struct {
-	input, name, kind string
-	quiet             bool
+	input, name, kind    string
+	mockConfig, testCase string
+	quiet                bool
 }
 
 func (h *Host) run() *cobra.Command {
@@ -38,7 +41,8 @@ func (h *Host) run() *cobra.Command {
 		Use: "run STATE_MACHINE_ARN|FILE", Short: "Run an execution, follow it and print its output",
 		Long: `Start an execution, follow it and print its output. On a terminal its states are shown live, otherwise a line for each
 change; both go to standard error, the output to standard output. With a file the definition runs right here, on a service
-of its own that ends with the command; Lambda functions and integrations are those of config.yaml.
+of its own that ends with the command; Lambda functions, integrations and mocks are those of config.yaml. With --test-case
+the states of the definition get the answers that the file of mocked responses has for that case, under the file's name.
 
 Exits with 0 when the execution succeeded and with 3 when it failed, timed out or was aborted. Ctrl-C ends the command;
 an execution that was started by ARN goes on.`,
@@ -49,6 +53,8 @@ an execution that was started by ARN goes on.`,
 	cmd.Flags().StringVar(&f.input, "input", "{}", "the `JSON` of the input, file://FILE, or - for standard input")
 	cmd.Flags().StringVar(&f.name, "name", "", "the execution's `NAME` (default: a random one)")
 	cmd.Flags().StringVar(&f.kind, "type", "STANDARD", "the `TYPE` of a state machine from a file: STANDARD or EXPRESS")
+	cmd.Flags().StringVar(&f.mockConfig, "mock-config", "", "the `FILE` of mocked responses for a file's execution (default: stepfunctions.mock_config)")
+	cmd.Flags().StringVar(&f.testCase, "test-case", "", "the test `CASE` of the mocked responses")
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print the output only")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var err error
@@ -84,7 +90,11 @@ func (h *Host) runFile(ctx context.Context, path string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
-	service, err := app.Embedded(ctx, cfg, app.EmbeddedOptions{Ephemeral: true, Log: slog.New(slog.DiscardHandler)})
+	own := *cfg
+	if f.mockConfig != "" {
+		own.StepFunctions.MockConfig = f.mockConfig
+	}
+	service, err := app.Embedded(ctx, &own, app.EmbeddedOptions{Ephemeral: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
@@ -95,15 +105,29 @@ func (h *Host) runFile(ctx context.Context, path string, f *runFlags) error {
 			h.note("gust: stop the service: %v", err)
 		}
 	}()
-	client := localClient(service.Endpoint(), cfg.StepFunctions.Region)
-	role := fmt.Sprintf("arn:aws:iam::%s:role/gust-local", cfg.StepFunctions.AccountID)
-	machine, err := client.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{
-		Name: aws.String(machineName(path)), Definition: &definition, RoleArn: &role, Type: types.StateMachineType(f.kind),
-	})
+	client := localClient(service.Endpoint(), &own)
+	machineARN, err := deploy(ctx, client, machineName(path), definition, types.StateMachineType(f.kind), own.StepFunctions.AccountID)
 	if err != nil {
-		return sfnapi.Describe("CreateStateMachine", err)
+		return err
 	}
-	return h.runMachine(ctx, client, *machine.StateMachineArn, f)
+	return h.runMachine(ctx, client, machineARN, f)
+}
+
+// deploy makes the state machine of a file, beside one of the same name that came from the folder of state machines and has
+// another definition.
+func deploy(ctx context.Context, client *sfn.Client, name, definition string, kind types.StateMachineType, account string) (string, error) {
+	role := fmt.Sprintf("arn:aws:iam::%s:role/gust-local", account)
+	in := &sfn.CreateStateMachineInput{Name: &name, Definition: &definition, RoleArn: &role, Type: kind}
+	out, err := client.CreateStateMachine(ctx, in)
+	var exists *types.StateMachineAlreadyExists
+	if errors.As(err, &exists) {
+		in.Name = aws.String(name + "-run")
+		out, err = client.CreateStateMachine(ctx, in)
+	}
+	if err != nil {
+		return "", sfnapi.Describe("CreateStateMachine", err)
+	}
+	return *out.StateMachineArn, nil
 }
 
 // stopTimeout bounds how long the end of a service may take.
@@ -111,18 +135,22 @@ const stopTimeout = 5 * time.Second
 
 var unfitName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
-// machineName is a valid name for the state machine of a file. What the folder of state machines holds under the same name
-// stays apart.
+// machineName is a valid name for the state machine of a file.
 func machineName(path string) string {
 	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".json"), ".asl")
 	name = strings.Trim(unfitName.ReplaceAllString(name, "-"), "-")
-	return "run-" + name[:min(len(name), 70)]
+	if name == "" {
+		name = "definition"
+	}
+	return name[:min(len(name), 70)]
 }
 
-// localClient is a client for a service of this process, which takes any credentials and has no host prefixes.
-func localClient(endpoint, region string) *sfn.Client {
+// localClient is a client for a service of this process, which has no host prefixes.
+func localClient(endpoint string, cfg *config.Config) *sfn.Client {
+	login, secret := sfnconn.LocalKeys(cfg.StepFunctions.AccessKeys)
 	return sfn.New(sfn.Options{
-		Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		Region: cfg.StepFunctions.Region, BaseEndpoint: &endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(login, secret, ""),
 		APIOptions: []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("GustHostPrefix", func(
 				ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
@@ -135,6 +163,9 @@ func localClient(endpoint, region string) *sfn.Client {
 
 // runMachine starts an execution and sees it through.
 func (h *Host) runMachine(ctx context.Context, client *sfn.Client, machineARN string, f *runFlags) error {
+	if f.testCase != "" {
+		machineARN += "#" + f.testCase
+	}
 	if express(ctx, client, machineARN) {
 		return h.runSync(ctx, client, machineARN, f)
 	}
@@ -160,7 +191,8 @@ func (h *Host) runMachine(ctx context.Context, client *sfn.Client, machineARN st
 
 // express asks what type a state machine has; who may not ask has a standard one.
 func express(ctx context.Context, client *sfn.Client, machineARN string) bool {
-	arn := strings.Join(strings.SplitN(machineARN, ":", 8)[:min(7, strings.Count(machineARN, ":")+1)], ":")
+	arn, _, _ := strings.Cut(machineARN, "#") // behind it stands a test case
+	arn = strings.Join(strings.SplitN(arn, ":", 8)[:min(7, strings.Count(arn, ":")+1)], ":")
 	machine, err := client.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &arn})
 	return err == nil && machine.Type == types.StateMachineTypeExpress
 }

@@ -3,6 +3,7 @@
 package sfnconn
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -35,6 +37,17 @@ type Settings struct {
 	ReadTimeout, ConnectTimeout int
 	// DefaultRegion is used for a service on loopback when nothing else names a region.
 	DefaultRegion string
+	// AccessKeys are the secret keys by id that a local service of this configuration asks for, if it does.
+	AccessKeys map[string]string
+}
+
+// LocalKeys are credentials for a local service: one of its keys, or anything.
+func LocalKeys(keys map[string]string) (id, secret string) {
+	if len(keys) == 0 {
+		return "local", "local"
+	}
+	id = slices.Min(slices.Collect(maps.Keys(keys)))
+	return id, keys[id]
 }
 
 // Error is a combination of flags, or a connection, that leads to no client.
@@ -114,7 +127,8 @@ func (s *Settings) connection(ctx context.Context, all connections.Resolver) (*c
 	if err != nil {
 		return nil, err
 	}
-	if len(over) == 0 {
+	local := base == nil && s.ConnID != "" && s.Profile == "" && loopback(s.endpoint()) && noCredentials()
+	if len(over) == 0 && !local {
 		return base, nil
 	}
 	conn := &connections.Connection{ID: awsconn.DefaultConnID, Type: "aws"}
@@ -126,14 +140,19 @@ func (s *Settings) connection(ctx context.Context, all connections.Resolver) (*c
 			return nil, err
 		}
 		extra = maps.Clone(extra)
-	} else if s.Profile == "" && loopback(s.Endpoint) && noCredentials() {
-		made := "local"
-		conn.Login, conn.Password = &made, &made
+	} else if local {
+		login, secret := LocalKeys(s.AccessKeys)
+		conn.Login, conn.Password = &login, &secret
 		if s.Region == "" && os.Getenv("AWS_DEFAULT_REGION") == "" && os.Getenv("AWS_REGION") == "" {
 			over["region_name"] = s.DefaultRegion
 		}
 	}
 	return conn, merge(conn, extra, over)
+}
+
+// endpoint is the endpoint that is given, on the command line or by the environment.
+func (s *Settings) endpoint() string {
+	return cmp.Or(s.Endpoint, os.Getenv("AWS_ENDPOINT_URL_SFN"), os.Getenv("AWS_ENDPOINT_URL"))
 }
 
 // extra are the flags as a connection's extra.

@@ -47,6 +47,11 @@ func TestConnection(t *testing.T) {
 			`aws_default local {"endpoint_url":"http://[::1]:1"}`, ""},
 		{"local with credentials", with(func(s *Settings) { s.Endpoint = "http://localhost:1" }), nil, map[string]string{"AWS_ACCESS_KEY_ID": "k"},
 			`aws_default - {"endpoint_url":"http://localhost:1"}`, ""},
+		{"local by the environment", base, nil, map[string]string{"AWS_ENDPOINT_URL_SFN": "http://127.0.0.1:1"},
+			`aws_default local {"region_name":"us-east-1"}`, ""},
+		{"local with keys", with(func(s *Settings) {
+			s.Endpoint, s.AccessKeys = "http://localhost:1", map[string]string{"B": "2", "A": "1"}
+		}), nil, nil, `aws_default A {"endpoint_url":"http://localhost:1","region_name":"us-east-1"}`, ""},
 		{"far without credentials", with(func(s *Settings) { s.Endpoint = "https://states.example.com" }), nil, nil,
 			`aws_default - {"endpoint_url":"https://states.example.com"}`, ""},
 		{"profile", with(func(s *Settings) { s.Profile = "p" }), known{"aws_default": `{}`}, nil, `aws_default - {"profile_name":"p"}`, ""},
@@ -59,7 +64,7 @@ func TestConnection(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_WEB_IDENTITY_TOKEN_FILE",
-				"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
+				"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SFN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
 				t.Setenv(name, tt.env[name])
 			}
 			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/none")
