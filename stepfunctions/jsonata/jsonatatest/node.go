@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gust/stepfunctions/jsonvalue"
@@ -43,13 +44,13 @@ type Answer struct {
 	// Error is the code of a failure, possibly empty.
 	Error   *string `json:"error,omitempty"`
 	Message string  `json:"message,omitempty"`
-	// Hangs says that the reference did not end or broke down, so that there is nothing to compare with.
-	Hangs bool `json:"-"`
+	// NoAnswer says that the reference did not end or broke down, so that there is nothing to compare with.
+	NoAnswer bool `json:"-"`
 }
 
 // Whole returns an answer read from JSON with its null in place, which encoding/json takes for no value.
 func (a Answer) Whole() Answer {
-	if a.Value == nil && !a.Undefined && !a.IsFunction && a.Error == nil && !a.Hangs {
+	if a.Value == nil && !a.Undefined && !a.IsFunction && a.Error == nil && !a.NoAnswer {
 		a.Value = &jsonvalue.Value{}
 	}
 	return a
@@ -60,8 +61,8 @@ func (a Answer) String() string {
 	switch {
 	case a.Error != nil:
 		return fmt.Sprintf("error %q (%s)", *a.Error, a.Message)
-	case a.Hangs:
-		return "no end"
+	case a.NoAnswer:
+		return "no answer"
 	case a.Undefined:
 		return "undefined"
 	case a.IsFunction:
@@ -109,8 +110,8 @@ func (n *Node) Evaluate(ctx context.Context, cases []Case) ([]Answer, error) {
 		some, err := n.batch(ctx, cases[len(answers):])
 		answers = append(answers, some...)
 		switch {
-		case errors.Is(err, errHangs):
-			answers = append(answers, Answer{Hangs: true})
+		case errors.Is(err, errNoAnswer):
+			answers = append(answers, Answer{NoAnswer: true})
 		case err != nil:
 			return nil, fmt.Errorf("node, at %q: %w", cases[min(len(answers), len(cases)-1)].Expr, err)
 		}
@@ -118,7 +119,7 @@ func (n *Node) Evaluate(ctx context.Context, cases []Case) ([]Answer, error) {
 	return answers, nil
 }
 
-var errHangs = errors.New("the expression does not end")
+var errNoAnswer = errors.New("the expression does not end")
 
 // batch runs one process until it has answered all cases or hangs.
 func (n *Node) batch(ctx context.Context, cases []Case) ([]Answer, error) {
@@ -150,11 +151,11 @@ func (n *Node) batch(ctx context.Context, cases []Case) ([]Answer, error) {
 	exit := cmd.Wait()
 	switch {
 	case !inTime:
-		return answers, errHangs
+		return answers, errNoAnswer
 	case err != nil:
 		return answers, err
 	case isCrash(exit):
-		return answers, errHangs
+		return answers, errNoAnswer
 	case exit != nil || len(answers) != len(cases):
 		return answers, fmt.Errorf("%d of %d answers: %w: %s", len(answers), len(cases), exit, bytes.TrimSpace(complaints.Bytes()))
 	}
@@ -184,7 +185,10 @@ func readAnswers(from io.Reader, count int, alive func()) ([]Answer, error) {
 		if err := json.Unmarshal(line, &a); err != nil {
 			return answers, fmt.Errorf("answer %d, %q: %w", len(answers)+1, line, err)
 		}
-		answers = append(answers, a.Whole())
+		a = a.Whole()
+		// It loses track of a library function that is passed on in the last call of a function.
+		a.NoAnswer = a.Error != nil && *a.Error == "" && strings.HasSuffix(a.Message, " is not a function")
+		answers = append(answers, a)
 	}
 	return answers, nil
 }

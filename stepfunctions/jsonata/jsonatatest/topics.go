@@ -32,7 +32,7 @@ func (g *generator) step() string {
 	case 4:
 		return ".[" + g.join(g.some(0, 3), ", ", func() string { return pick(g, steps[:22]...) }) + "]"
 	case 5:
-		return ".{" + `"k": ` + pick(g, steps[:22]...) + ", " + pick(g, `"v"`, "sku", "name", "$string(v)") + ": " + pick(g, "$", "price", "1", "$string($)", "age") + "}"
+		return ".{" + `"k": ` + pick(g, steps[:22]...) + ", " + pick(g, `"v"`, "sku", "name", "('v' & v)") + ": " + pick(g, "$", "price", "1", "$string($)", "age") + "}"
 	case 6:
 		return "." + pick(g, "$string()", "$uppercase($string($))", "$count($)", "$type()", "$sum($)", "$length()", "$keys()", "$spread()", "$", "$number()", `"lit"`, "1", "true")
 	}
@@ -195,7 +195,7 @@ func (g *generator) construct() string {
 	case 3:
 		return "(" + "$v := " + g.of(any_, 1) + "; " + g.within([]local{{"v", any_}}, any_) + ")"
 	case 4:
-		return g.field(objects) + ".{" + pick(g, "'a'", "sku", "name", "$string(v)", "'v'") + ": " + g.of(any_, 1) + "}"
+		return g.field(objects) + ".{" + pick(g, "'a'", "sku", "name", "('v' & v)", "'v'") + ": " + g.of(any_, 1) + "}"
 	}
 	return "(" + g.join(g.some(0, 3), "; ", func() string { return g.of(any_, 1) }) + pick(g, "", ";") + ")"
 }
