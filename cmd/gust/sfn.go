@@ -88,11 +88,13 @@ func sfnConnectionFlags(cmd *cobra.Command, s *sfnconn.Settings) {
 	for _, name := range []string{"cli-read-timeout", "cli-connect-timeout"} {
 		flags.Lookup(name).DefValue = "0" // -1, the connection's, is nothing to show
 	}
-	for _, f := range [][2]string{
-		{"no-cli-pager", "nothing is paged"}, {"no-cli-auto-prompt", "nothing is asked"},
-	} {
-		flags.Bool(f[0], false, "accepted as in the AWS CLI, without effect: "+f[1])
-		_ = flags.MarkHidden(f[0]) // it fails only for a flag that does not exist
+	const without = "accepted as in the AWS CLI, without effect: "
+	flags.Bool("no-cli-pager", false, without+"nothing is paged")
+	flags.Bool("no-cli-auto-prompt", false, without+"nothing is asked")
+	flags.Bool("debug", false, without+"-v prints debugging messages")
+	flags.String("cli-binary-format", "", without+"a `FORM`; no parameter is binary")
+	for _, name := range []string{"no-cli-pager", "no-cli-auto-prompt", "debug", "cli-binary-format"} {
+		_ = flags.MarkHidden(name) // it fails only for a flag that does not exist
 	}
 }
 

@@ -33,6 +33,7 @@ type runFlags struct {
 	input, name, kind    string
 	mockConfig, testCase string
 	quiet                bool
+	here                 bool // the service ends with the command
 }
 
 func (h *Host) run() *cobra.Command {
@@ -110,6 +111,7 @@ func (h *Host) runFile(ctx context.Context, path string, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	f.here = true
 	return h.runMachine(ctx, client, machineARN, f)
 }
 
@@ -179,6 +181,9 @@ func (h *Host) runMachine(ctx context.Context, client *sfn.Client, machineARN st
 	}
 	executionARN := *started.ExecutionArn
 	x, err := h.follow(ctx, client, executionARN, f.quiet)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil && f.here {
+		return quiet(codeInterrupted)
+	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		h.note("The execution goes on. Follow it with: gust sfn tail %s -f\nStop it with: gust sfn stop %s", executionARN, executionARN)
 		return quiet(codeInterrupted)
