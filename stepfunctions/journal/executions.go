@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"strings"
 	"time"
 )
@@ -286,12 +287,14 @@ func (f *ExecutionFilter) query() (where string, args []any) {
 	} else {
 		add("machine = ?", f.Machine)
 	}
-	status := "CASE WHEN pending_redrive THEN 'PENDING_REDRIVE' ELSE status END"
-	if f.MapRun == 0 {
-		status = "status"
-	}
-	if f.Status != "" {
-		add(status+" = ?", f.Status)
+	switch {
+	case f.Status == "":
+	case f.MapRun != 0:
+		add("CASE WHEN pending_redrive THEN 'PENDING_REDRIVE' ELSE status END = ?", f.Status)
+	default:
+		// A text in place of a parameter lets SQLite use the index of the status. Most executions succeed: those have none
+		// of their own, because walking through all of the machine finds them.
+		add("status = '" + strings.ReplaceAll(f.Status, "'", "''") + "'")
 	}
 	if f.VersionARN != "" {
 		add("version_arn = ?", f.VersionARN)
@@ -368,22 +371,19 @@ func (j *Journal) ExecutionLastID(ctx context.Context) (id int64, err error) {
 }
 
 // ExecutionCounts returns the number of executions by status.
-func (j *Journal) ExecutionCounts(ctx context.Context) (counts map[string]int64, err error) {
-	rows, err := j.reader.QueryContext(ctx, "SELECT status, COUNT(*) FROM executions GROUP BY status")
-	if err != nil {
+func (j *Journal) ExecutionCounts(ctx context.Context) (map[string]int64, error) {
+	// Each number comes from an index; there is none of those that have succeeded, which are the rest.
+	row := j.reader.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM executions),
+		(SELECT COUNT(*) FROM executions WHERE status = 'RUNNING'), (SELECT COUNT(*) FROM executions WHERE status = 'FAILED'),
+		(SELECT COUNT(*) FROM executions WHERE status = 'TIMED_OUT'), (SELECT COUNT(*) FROM executions WHERE status = 'ABORTED')`)
+	var all, running, failed, timedOut, aborted int64
+	if err := row.Scan(&all, &running, &failed, &timedOut, &aborted); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	counts = map[string]int64{}
-	for rows.Next() {
-		var status string
-		var n int64
-		if err := rows.Scan(&status, &n); err != nil {
-			return nil, err
-		}
-		counts[status] = n
-	}
-	return counts, rows.Err()
+	counts := map[string]int64{"RUNNING": running, "SUCCEEDED": all - running - failed - timedOut - aborted, "FAILED": failed,
+		"TIMED_OUT": timedOut, "ABORTED": aborted}
+	maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
+	return counts, nil
 }
 
 // History returns up to limit events, one JSON object each: those with ids from first upwards, or, reversed, from first

@@ -95,7 +95,9 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 }
 
 func open(path string, options url.Values, connections int) (*sql.DB, error) {
-	query := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)"}}
+	// A write-ahead log of up to 32 MiB: the pages of the indexes, which every execution changes, are written into the file
+	// once for many executions.
+	query := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)", "wal_autocheckpoint(8192)"}}
 	for k, v := range options {
 		query[k] = append(query[k], v...)
 	}
@@ -215,8 +217,9 @@ func (j *Journal) commit(batch []*write) error {
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
+	shared := &tx{ctx: ctx, t: t, prepared: j.stmts, stmts: map[string]*sql.Stmt{}}
 	for _, w := range batch {
-		if err := w.run(&tx{ctx: ctx, t: t, stmts: j.stmts}); err != nil {
+		if err := w.run(shared); err != nil {
 			return errors.Join(err, t.Rollback())
 		}
 	}
@@ -226,20 +229,25 @@ func (j *Journal) commit(batch []*write) error {
 	return nil
 }
 
-// tx is a transaction as one write sees it.
+// tx is a transaction as the writes of a batch see it.
 type tx struct {
-	ctx   context.Context //nolint:containedctx // lives as long as one write
-	t     *sql.Tx
-	stmts map[string]*sql.Stmt
+	ctx context.Context //nolint:containedctx // lives as long as one batch
+	t   *sql.Tx
+	// prepared are the statements that are compiled already, stmts those of them that the transaction has used.
+	prepared, stmts map[string]*sql.Stmt
 }
 
 // exec runs a statement and returns the number of rows it changed.
 func (t *tx) exec(text string, args ...any) (int64, error) {
+	stmt := t.stmts[text]
+	if prepared := t.prepared[text]; stmt == nil && prepared != nil {
+		stmt = t.t.StmtContext(t.ctx, prepared) //nolint:sqlclosecheck // a statement of a transaction is closed with it
+		t.stmts[text] = stmt
+	}
 	var res sql.Result
 	var err error
-	if stmt, ok := t.stmts[text]; ok {
-		//nolint:sqlclosecheck // a statement of a transaction is closed with it
-		res, err = t.t.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
+	if stmt != nil {
+		res, err = stmt.ExecContext(t.ctx, args...)
 	} else {
 		res, err = t.t.ExecContext(t.ctx, text, args...)
 	}
