@@ -98,6 +98,7 @@ const (
 )
 
 func TestAnswersAreTheAWSCLIs(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it starts the AWS CLI many times")
 	}
@@ -187,6 +188,7 @@ func (s *sideBySide) errorsAreTheSame(t *testing.T) {
 
 // TestListingsGoOnWithTheOthersToken resumes a listing of the one with the other.
 func TestListingsGoOnWithTheOthersToken(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it starts the AWS CLI")
 	}
