@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -91,8 +90,8 @@ type Part struct {
 const (
 	insertExecution = `INSERT INTO executions (id, arn, machine, machine_arn, machine_name, name, revision, status,
 		started, stopped, input, output, error, cause, trace_header, wake, tasks, last_event, state, version_arn, alias_arn,
-		test_case, parent, parent_task, map_run, item, item_count)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (arn) DO NOTHING`
+		test_case, parent, parent_task, map_run, item, item_count, opening_last, opening)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (arn) DO NOTHING`
 	updateExecution = `UPDATE executions SET status=?, stopped=?, output=?, error=?, cause=?, wake=?, tasks=?,
 		last_event=?, redrives=?, redriven=?, redrive_tokens=?, state=?, pending_redrive=? WHERE id = ? AND last_event <= ?`
 	insertHistory = `INSERT INTO history (execution, first, last, events) VALUES (?,?,?,?)`
@@ -163,23 +162,32 @@ func optionalID(id int64) *int64 {
 }
 
 // ExecutionCreate stores a new execution with the beginning of its history. created is false when the ARN is taken;
-// then nothing is stored.
+// then nothing is stored. The history of an execution that has ended already is stored in its row: one row is written in
+// place of two, and it will hardly ever be written again.
 func (j *Journal) ExecutionCreate(e *Execution, c Change) (created bool, err error) {
+	var item, last *int64
+	var opening []byte
+	if e.MapRun != 0 {
+		item = &e.Item
+	}
+	if !e.Stopped.IsZero() && len(c.Chunk.Events) > 0 {
+		opening, last = c.Chunk.Events, &c.Chunk.Last
+	}
 	err = j.write(func(t *tx) error {
 		created = false
-		var item *int64
-		if e.MapRun != 0 {
-			item = &e.Item
-		}
 		n, err := t.exec(insertExecution, e.ID, e.ARN, e.Machine, e.MachineARN, e.MachineName, e.Name, e.Revision, e.Status,
 			millis(e.Started), optionalMillis(e.Stopped), e.Input, e.Output, e.Error, e.Cause, e.TraceHeader,
 			optionalMillis(e.Wake), e.HasTasks, e.LastEvent, e.State, e.VersionARN, e.AliasARN, e.TestCase,
-			optionalID(e.Parent), optionalID(e.ParentTask), optionalID(e.MapRun), item, optionalID(e.ItemCount))
+			optionalID(e.Parent), optionalID(e.ParentTask), optionalID(e.MapRun), item, optionalID(e.ItemCount), last, opening)
 		if err != nil || n == 0 {
 			return err
 		}
 		created = true
-		return t.change(e.ID, &c)
+		rest := c
+		if opening != nil {
+			rest.Chunk = Chunk{}
+		}
+		return t.change(e.ID, &rest)
 	})
 	return created && err == nil, err
 }
@@ -384,41 +392,4 @@ func (j *Journal) ExecutionCounts(ctx context.Context) (map[string]int64, error)
 		"TIMED_OUT": timedOut, "ABORTED": aborted}
 	maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
 	return counts, nil
-}
-
-// History returns up to limit events, one JSON object each: those with ids from first upwards, or, reversed, from first
-// downwards.
-func (j *Journal) History(ctx context.Context, execution, first int64, reverse bool, limit int) (
-	events [][]byte, err error,
-) {
-	query := "SELECT first, events FROM history WHERE execution = ? AND last >= ? ORDER BY first"
-	if reverse {
-		query = "SELECT first, events FROM history WHERE execution = ? AND first <= ? ORDER BY first DESC"
-	}
-	rows, err := j.reader.QueryContext(ctx, query, execution, first)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for len(events) < limit && rows.Next() {
-		var from int64
-		var chunk []byte
-		if err := rows.Scan(&from, &chunk); err != nil {
-			return nil, err
-		}
-		lines := bytes.Split(bytes.TrimSuffix(chunk, []byte("\n")), []byte("\n"))
-		for i := range lines {
-			at := i
-			if reverse {
-				at = len(lines) - 1 - i
-			}
-			id := from + int64(at)
-			if reverse == (id <= first) || id == first {
-				if len(events) < limit {
-					events = append(events, lines[at])
-				}
-			}
-		}
-	}
-	return events, rows.Err()
 }

@@ -75,6 +75,8 @@ ALTER TABLE executions ADD COLUMN map_run INTEGER;
 ALTER TABLE executions ADD COLUMN item INTEGER;
 ALTER TABLE executions ADD COLUMN item_count INTEGER;
 ALTER TABLE executions ADD COLUMN pending_redrive INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE executions ADD COLUMN opening_last INTEGER;
+ALTER TABLE executions ADD COLUMN opening BLOB;
 DROP INDEX executions_by_status;
 CREATE INDEX executions_running ON executions (machine) WHERE status = 'RUNNING';
 CREATE INDEX executions_failed ON executions (machine) WHERE status = 'FAILED';
