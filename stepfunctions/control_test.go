@@ -43,9 +43,7 @@ func TestStopExecution(t *testing.T) {
 	if err != nil || !again.StopDate.Equal(*stopped.StopDate) {
 		t.Errorf("stopped twice: %v %v", again, err)
 	}
-	if st, err := s.Stats(ctx); err != nil || st.InMemory != 0 {
-		t.Errorf("%+v %v", st, err)
-	}
+	idle(t, s)
 }
 
 func TestRedriveExecution(t *testing.T) {

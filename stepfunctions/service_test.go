@@ -35,6 +35,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// idle waits until no execution is in memory: an execution is answered for a moment before it is put away.
+func idle(t *testing.T, s *stepfunctions.Service) stepfunctions.Stats {
+	t.Helper()
+	for {
+		st, err := s.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.InMemory == 0 {
+			return st
+		}
+	}
+}
+
 const role = "arn:aws:iam::123456789012:role/test"
 
 // start runs a service for the length of a test.
