@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"gust/stepfunctions/jsonvalue"
 )
 
 // ResourceKind says which kind of worker a Task's Resource names.
@@ -99,46 +97,6 @@ func (p *parser) serviceResource(r *Resource, service, api, location string) {
 		r.Pattern == Sync2 && service != "states",
 		r.Pattern == WaitForTaskToken && slices.Contains(withoutToken, service):
 		p.unknownResource(r.ARN, location)
-	}
-}
-
-// requiredParameters lists the fields without which AWS refuses a call of an optimized integration at creation.
-var requiredParameters = map[string][]string{
-	"lambda:invoke":         {"FunctionName"},
-	"sqs:sendMessage":       {"QueueUrl", "MessageBody"},
-	"sns:publish":           {"Message"},
-	"dynamodb:putItem":      {"TableName", "Item"},
-	"dynamodb:getItem":      {"TableName", "Key"},
-	"states:startExecution": {"StateMachineArn"},
-	"events:putEvents":      {"Entries"},
-	"ecs:runTask":           {"TaskDefinition"},
-	"glue:startJobRun":      {"JobName"},
-}
-
-// integration checks that a call of a service has a request with what the service cannot do without.
-func (p *parser) integration(s *State, o *object) {
-	r := s.Task.Resource
-	if r.Kind != Service {
-		return
-	}
-	name := "Parameters"
-	if o.language == JSONata {
-		name = "Arguments"
-	}
-	v, ok := o.v.Get(name)
-	if !ok {
-		p.errorf(CodeSchema, o.at(), "%s field is required for resource ARN: %s", name, r.ARN)
-		return
-	}
-	if v.Kind() != jsonvalue.Object {
-		return
-	}
-	for _, field := range requiredParameters[r.Service+":"+r.API] {
-		_, plain := v.Get(field)
-		_, dynamic := v.Get(field + ".$")
-		if !plain && !(dynamic && o.language == JSONPath) {
-			p.errorf(CodeSchema, o.field(name), "The field '%s' is required but was missing", field)
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"gust/stepfunctions/asl"
@@ -78,6 +79,10 @@ func (e *env) task() (*task, *failure) {
 	}
 	if n.input = e.x.text(e.t, in); len(n.input) > MaxPayloadBytes {
 		return nil, tooLarge(s.Name)
+	}
+	if problems := fields.Resource.CheckRequest(in); len(problems) > 0 {
+		return nil, e.runtime("The %s '%s' could not be used to start the Task: [%s]", asl.RequestField(s.QueryLanguage), n.input,
+			strings.Join(problems, ", "))
 	}
 	if fields.Credentials != nil {
 		credentials, f := e.template(fields.Credentials)
