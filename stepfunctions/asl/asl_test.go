@@ -223,6 +223,7 @@ func TestMatches(t *testing.T) {
 		{"States.ALL", "States.Runtime", false}, {"States.ALL", "States.DataLimitExceeded", false},
 		{"States.Runtime", "States.Runtime", true}, {"States.DataLimitExceeded", "States.DataLimitExceeded", true},
 		{"States.TaskFailed", "Custom", true}, {"States.TaskFailed", "States.Timeout", false},
+		{"States.TaskFailed", "States.DataLimitExceeded", true},
 		{"States.TaskFailed", "States.HeartbeatTimeout", false}, {"States.TaskFailed", "States.Runtime", false},
 		{"States.Timeout", "States.HeartbeatTimeout", true}, {"States.HeartbeatTimeout", "States.Timeout", false},
 		{"A", "B", false},

@@ -103,7 +103,8 @@ func Matches(errorEquals []string, name string) bool {
 		case want == ErrAll:
 			return name != ErrRuntime && name != ErrDataLimitExceeded
 		case want == ErrTaskFailed:
-			if name != ErrTimeout && name != ErrHeartbeatTimeout && name != ErrRuntime && name != ErrDataLimitExceeded {
+			// The developer guide excepts States.DataLimitExceeded from States.ALL only.
+			if name != ErrTimeout && name != ErrHeartbeatTimeout && name != ErrRuntime {
 				return true
 			}
 		case want == ErrTimeout && name == ErrHeartbeatTimeout:

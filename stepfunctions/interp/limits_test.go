@@ -40,7 +40,7 @@ func TestPayloadLimits(t *testing.T) {
 		})
 	}
 	task := `{"StartAt":"T","States":{"T":{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:f",
-		"Catch":[{"ErrorEquals":["States.TaskFailed"],"Next":"D"},{"ErrorEquals":["States.DataLimitExceeded"],"Next":"C"}],"End":true},
+		"Catch":[{"ErrorEquals":["States.Timeout"],"Next":"D"},{"ErrorEquals":["States.TaskFailed"],"Next":"C"}],"End":true},
 		"C":{"Type":"Pass","End":true},"D":{"Type":"Fail"}}}`
 	x, _ := start(t, task, `{}`)
 	s := x.Handle(interp.TaskSucceeded{ID: 1, Output: `"` + big + big + `"`}, epoch)
