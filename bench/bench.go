@@ -26,6 +26,7 @@ var measurements = []measurement{
 	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
 	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
 	{"peer", "bash -c true by the daemon and by Dagu", (*bench).peer},
+	{"stepfunctions", "the embedded Step Functions service, alone; peer: moto's server with the same calls", (*bench).stepFunctions},
 	{"footprint", "the program and its idle daemon", (*bench).footprint},
 }
 
@@ -47,13 +48,15 @@ type profile struct {
 	chain int
 	// processes is how many bash processes are started, each time.
 	processes int
+	// executions is how many executions of a small state machine are run, each time; waiting how many wait at once.
+	executions, waiting int
 	// idle is how long the idle daemon is watched.
 	idle time.Duration
 }
 
 var profiles = map[string]profile{
-	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, idle: 4 * time.Second},
-	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, idle: 30 * time.Second},
+	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, executions: 10_000, waiting: 20_000, idle: 4 * time.Second},
+	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, executions: 20_000, waiting: 100_000, idle: 30 * time.Second},
 }
 
 // bench is what the measurements share.

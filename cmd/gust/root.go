@@ -66,12 +66,15 @@ func exitCode(ctx context.Context, err error) int {
 		exit       *exitError
 		noDAG      *app.NoDAGError
 		noVariable *variables.NotFoundError
+		coded      interface{ ExitCode() int }
 	)
 	switch {
 	case errors.As(err, &exit):
 		return exit.code
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return codeInterrupted
+	case errors.As(err, &coded):
+		return coded.ExitCode()
 	case errors.Is(err, store.ErrNotFound), errors.As(err, &noDAG), errors.As(err, &noVariable), connections.IsNotFound(err):
 		return codeNotFound
 	}
@@ -107,6 +110,7 @@ func newRoot(std streams) *cobra.Command {
 		c.standaloneCommand(), c.schedulerCommand(),
 		c.dagsCommand(), c.tasksCommand(), c.operatorsCommand(),
 		c.connectionsCommand(), c.variablesCommand(), c.poolsCommand(), c.configCommand(), c.rotateCommand("settings"),
+		c.sfnCommand(),
 		c.dbCommand(), c.infoCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	root.Long = rootLong
@@ -124,6 +128,7 @@ func newRoot(std streams) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "serve", Title: "Serve:"},
 		&cobra.Group{ID: "pipelines", Title: "Pipelines:"},
+		&cobra.Group{ID: "stepfunctions", Title: "Step Functions:"},
 		&cobra.Group{ID: "settings", Title: "Connections and settings:"},
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)

@@ -336,6 +336,9 @@ func (s *settings) config(e *extra, p Params) (err error) {
 			Expected: pe.Expected, Nearest: pe.Nearest,
 		}
 	}
+	if own := s.boto.readTimeout; own > 0 { // 0 is none
+		s.boto.readTimeout = max(own, p.Patience)
+	}
 	for _, w := range s.boto.warnings {
 		s.warn("%s.%s", key, w)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -27,6 +28,12 @@ type command struct {
 	log      *slog.Logger
 	decode   func([]byte) string
 	keepLast bool
+	// stdin is the standard input; nil is none.
+	stdin *os.File
+	// out reads the standard output to its end instead of having it logged; nil logs it.
+	out func(io.Reader)
+	// tail gets the standard error as well as the log; nil for nobody.
+	tail io.Writer
 
 	stdout, stderr lines
 }
@@ -68,7 +75,11 @@ func (c *command) run(ctx context.Context, s *Starter) (exit, error) {
 		return exit{}, errors.Join(fmt.Errorf("a pipe for the output: %w", err), outW.Close())
 	}
 	defer func() { _ = errR.Close() }() // closed twice at worst
-	proc, err := s.start(path, c.args, &os.ProcAttr{Dir: c.dir, Env: c.env, Files: []*os.File{s.stdin, outW, errW}})
+	stdin := c.stdin
+	if stdin == nil {
+		stdin = s.stdin
+	}
+	proc, err := s.start(path, c.args, &os.ProcAttr{Dir: c.dir, Env: c.env, Files: []*os.File{stdin, outW, errW}})
 	err = errors.Join(err, outW.Close(), errW.Close())
 	if err != nil {
 		return exit{}, fmt.Errorf("starting bash: %w", err)
@@ -76,8 +87,8 @@ func (c *command) run(ctx context.Context, s *Starter) (exit, error) {
 	c.stdout = lines{log: c.log.With("source", "stdout"), decode: c.decode, keep: c.keepLast}
 	c.stderr = lines{log: c.log.With("source", "stderr"), decode: c.decode}
 	var readers sync.WaitGroup
-	readers.Go(func() { c.stdout.read(outR) })
-	readers.Go(func() { c.stderr.read(errR) })
+	readers.Go(func() { c.readOutput(outR) })
+	readers.Go(func() { c.readErrors(errR) })
 	drained := make(chan struct{})
 	go func() { readers.Wait(); close(drained) }()
 
@@ -93,6 +104,21 @@ func (c *command) run(ctx context.Context, s *Starter) (exit, error) {
 		return exit{signal: ws.Signal()}, nil
 	}
 	return exit{status: state.ExitCode()}, nil
+}
+
+func (c *command) readOutput(r io.Reader) {
+	if c.out != nil {
+		c.out(r)
+		return
+	}
+	c.stdout.read(r)
+}
+
+func (c *command) readErrors(r io.Reader) {
+	if c.tail != nil {
+		r = io.TeeReader(r, c.tail)
+	}
+	c.stderr.read(r)
 }
 
 // await waits for the shell's end. When ctx ends first, it ends the group and returns the cause.
