@@ -58,6 +58,16 @@ var all = map[string]example{
 		logged:     map[string]string{"charge": "GatewayUnavailable", "book": "booked R-P-"},
 		beyondMoto: "moto runs Lambda functions in containers only",
 	},
+	"order_approval": {
+		file:       "approval.yaml",
+		logged:     map[string]string{"report": "is shipped by rule 7 after 3 events"},
+		beyondMoto: "moto has no activity tasks and no aliases",
+	},
+	"price_quote": {
+		file:       "quote.yaml",
+		logged:     map[string]string{"print": "a total of 50"},
+		beyondMoto: "moto does not evaluate JSONata",
+	},
 	"daily_report": {
 		file:   "daily_report.yaml",
 		logged: map[string]string{"publish": "published sales of 2026-11-20 (2026-W47)"},

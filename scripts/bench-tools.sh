@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Fetches the peer that the benchmark runs beside Gust: Dagu's official binary, from the npm registry, into the folder $1.
-# Without npm the benchmark runs without the peer and says so.
+# Fetches the peers that the benchmark runs beside Gust into the folder $1: moto's server, with the tools of the tests, and
+# Dagu's official binary, from the npm registry. What cannot be had is left out, and the benchmark says so.
 set -euo pipefail
 tools=${1:?usage: bench-tools.sh DIR}
+"$(dirname "$0")/test-tools.sh" "$tools" || echo "bench-tools: moto could not be installed, it is left out" >&2
 package=@dagu-org/dagu-linux-x64
 [ -x "$tools/dagu/package/bin/dagu" ] && exit 0
 if ! command -v npm >/dev/null; then

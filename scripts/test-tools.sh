@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Installs the foreign programs that tests compare against or talk to, into the folder $1: a Python environment with
-# moto's server, the AWS CLI, boto3, croniter, pendulum and Jinja2; and PostgreSQL and MariaDB, whose servers the tests
-# start themselves. Needs a package client (apt-get) only when Python, a C compiler (for the race detector) or a database
-# is missing; without the databases their tests are skipped. Does nothing when everything is there.
+# moto's server, the AWS CLI, boto3, croniter, pendulum and Jinja2; the npm package jsonata; and PostgreSQL and MariaDB,
+# whose servers the tests start themselves. Needs a package client (apt-get) only when Python, Node.js, a C compiler (for
+# the race detector) or a database is missing; without the databases their tests are skipped. Does nothing when
+# everything is there.
 set -euo pipefail
 tools=${1:?usage: test-tools.sh DIR}
 here=$(cd "$(dirname "$0")" && pwd)
 requirements=$here/test-requirements.txt
 stamp=$tools/python/.installed
+jsonata=2.2.2
 
 need() { # need COMMAND PACKAGE...: apt-get install the packages when the command is missing
 	local command=$1
@@ -42,4 +44,10 @@ if [ ! -f "$stamp" ] || ! cmp -s "$requirements" "$stamp"; then
 	python3 -m venv "$tools/python" 2>/dev/null || { need python3-venv-missing python3-venv; python3 -m venv "$tools/python"; }
 	"$tools/python/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
 	cp "$requirements" "$stamp"
+fi
+
+need node nodejs
+if ! grep -qs "\"version\": \"$jsonata\"" "$tools/node/node_modules/jsonata/package.json"; then
+	need npm npm
+	npm install --silent --no-audit --no-fund --prefix "$tools/node" "jsonata@$jsonata"
 fi

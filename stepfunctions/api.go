@@ -10,6 +10,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/history"
 	"gust/stepfunctions/server"
 )
@@ -76,13 +77,34 @@ func (s *Service) routes() map[string]operation {
 		"DeleteStateMachine":               typed(s.deleteStateMachine),
 		"ListStateMachines":                typed(s.listStateMachines),
 		"ValidateStateMachineDefinition":   typed(s.validateDefinition),
+		"PublishStateMachineVersion":       typed(s.publishVersion),
+		"ListStateMachineVersions":         typed(s.listVersions),
+		"DeleteStateMachineVersion":        typed(s.deleteVersion),
+		"CreateStateMachineAlias":          typed(s.createAlias),
+		"UpdateStateMachineAlias":          typed(s.updateAlias),
+		"DescribeStateMachineAlias":        typed(s.describeAlias),
+		"DeleteStateMachineAlias":          typed(s.deleteAlias),
+		"ListStateMachineAliases":          typed(s.listAliases),
 		"StartExecution":                   typed(s.startExecution),
+		"StartSyncExecution":               typed(s.startSyncExecution),
 		"DescribeExecution":                typed(s.describeExecution),
 		"DescribeStateMachineForExecution": typed(s.describeStateMachineForExecution),
 		"StopExecution":                    typed(s.stopExecution),
 		"RedriveExecution":                 typed(s.redriveExecution),
 		"ListExecutions":                   typed(s.listExecutions),
 		"GetExecutionHistory":              s.getExecutionHistory,
+		"CreateActivity":                   typed(s.createActivity),
+		"DescribeActivity":                 typed(s.describeActivity),
+		"DeleteActivity":                   typed(s.deleteActivity),
+		"ListActivities":                   typed(s.listActivities),
+		"GetActivityTask":                  typed(s.getActivityTask),
+		"SendTaskSuccess":                  typed(s.sendTaskSuccess),
+		"SendTaskFailure":                  typed(s.sendTaskFailure),
+		"SendTaskHeartbeat":                typed(s.sendTaskHeartbeat),
+		"DescribeMapRun":                   typed(s.describeMapRun),
+		"UpdateMapRun":                     typed(s.updateMapRun),
+		"ListMapRuns":                      typed(s.listMapRuns),
+		"TestState":                        typed(s.testState),
 		"TagResource":                      typed(s.tagResource),
 		"UntagResource":                    typed(s.untagResource),
 		"ListTagsForResource":              typed(s.listTags),
@@ -100,26 +122,29 @@ func (s *Service) Invoke(ctx context.Context, c server.Call) ([]byte, error) {
 	if region == "" {
 		region = s.config.Region
 	}
-	return op(request{ctx: ctx, region: region}, c.Body)
+	out, err := op(request{ctx: ctx, region: region}, c.Body)
+	if errors.Is(err, engine.ErrStopped) {
+		err = errStopping
+	}
+	return out, err
 }
 
-// Page sizes of the listing operations.
+// Page sizes of the listing operations, and the longest page tokens: that of ListExecutions and that of all others.
 const (
-	defaultPage = 100
-	maxPage     = 1000
-	maxToken    = 3096
+	defaultPage   = 100
+	maxPage       = 1000
+	maxToken      = 3096
+	maxShortToken = 1024
 )
 
-// pageSize checks maxResults and turns it into a number of rows.
-func pageSize(n *int, v *violations) int {
-	if n == nil {
+// check checks the paging parameters and returns the number of rows of a page.
+func (in *pageInput) check(v *violations, longest int) int {
+	v.between("maxResults", in.MaxResults, 0, maxPage)
+	v.length("nextToken", in.NextToken, 1, longest)
+	if in.MaxResults == nil || *in.MaxResults == 0 {
 		return defaultPage
 	}
-	v.between("maxResults", *n, 0, maxPage)
-	if *n == 0 {
-		return defaultPage
-	}
-	return *n
+	return int(*in.MaxResults)
 }
 
 // tokenLife is how long a page token is valid.
@@ -160,7 +185,7 @@ func (s *Service) parseToken(text *string, of uint64) (pageToken, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &t)
 	}
-	if err != nil || len(*text) > maxToken || t.Of != of || t.Expires < s.config.Clock().Unix() {
+	if err != nil || t.Of != of || t.Expires < s.config.Clock().Unix() {
 		return t, server.Errorf("InvalidToken", "Invalid Token: 'Invalid token'")
 	}
 	return t, nil

@@ -118,8 +118,24 @@ func TestErrorsReadLikeAWS(t *testing.T) {
 		_, err := c.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: &name, Definition: &definition, RoleArn: aws.String(role)})
 		return err
 	}
+	makeExpress := func(name, definition string) error {
+		_, err := c.CreateStateMachine(ctx, &sfn.CreateStateMachineInput{Name: &name, Definition: &definition, RoleArn: aws.String(role), Type: types.StateMachineTypeExpress})
+		return err
+	}
 	describe := func(arn string) error {
 		_, err := c.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
+		return err
+	}
+	send := func(token, output string) error {
+		_, err := c.SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: &token, Output: &output})
+		return err
+	}
+	poll := func(arn string) error {
+		_, err := c.GetActivityTask(ctx, &sfn.GetActivityTaskInput{ActivityArn: &arn})
+		return err
+	}
+	sync := func(arn string) error {
+		_, err := c.StartSyncExecution(ctx, &sfn.StartSyncExecutionInput{StateMachineArn: &arn}, localHost)
 		return err
 	}
 	list := func(in *sfn.ListExecutionsInput) error { _, err := c.ListExecutions(ctx, in); return err }
@@ -145,8 +161,13 @@ func TestErrorsReadLikeAWS(t *testing.T) {
 		{start(aws.String("done"), aws.String(`{"name":1}`)), "ExecutionAlreadyExists: Execution Already Exists: 'arn:aws:states:us-east-1:123456789012:execution:m:done'"},
 		{makeMachine("bad/name", threePasses), "InvalidName: Invalid Name: 'bad/name'"},
 		{makeMachine("x", `{"StartAt":"A"}`), "InvalidDefinition: Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: These fields are required: [States] at /'"},
-		{makeMachine("x", `{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Succeed"}}}`), "InvalidDefinition: Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: The query language JSONata is not supported by this service yet; use JSONPath at /QueryLanguage'"},
-		{makeMachine("x", strings.ReplaceAll(oneTask, "arn:aws:lambda:us-east-1:123456789012:function:work", "arn:aws:states:us-east-1:123456789012:activity:a")), "InvalidDefinition: Invalid State Machine Definition: 'INVALID_RESOURCE: Activities are not supported by the local Step Functions service yet at /States/T/Resource'"},
+		{makeExpress("x", strings.ReplaceAll(oneTask, `"arn:aws:lambda:us-east-1:123456789012:function:work"`, `"arn:aws:states:::sqs:sendMessage.waitForTaskToken","Parameters":{"QueueUrl":"q","MessageBody.$":"$$.Task.Token"}`)), "InvalidDefinition: Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: Express state machine does not support '.waitForTaskToken' service integration  at /States/T/Resource'"},
+		{send("nonsense", "{}"), "InvalidToken: Invalid Token: 'Invalid token'"},
+		{send("nonsense", "{"), "InvalidOutput: Invalid Output: 'Unexpected end-of-input'"},
+		{poll("arn:aws:states:us-east-1:123456789012:activity:none"), "ActivityDoesNotExist: Activity Does Not Exist: 'arn:aws:states:us-east-1:123456789012:activity:none'"},
+		{poll(machine), "InvalidArn: Invalid Arn: 'Resource type not valid in this context: stateMachine'"},
+		{sync(machine), "StateMachineTypeNotSupported: This operation is not supported by this type of state machine"},
+		{sync(machine + ":7"), "StateMachineDoesNotExist: State Machine Does Not Exist: '" + machine + ":7'"},
 		{badRole, "InvalidArn: Invalid Arn: 'Invalid ARN prefix: me'"},
 		{updateNothing, "MissingRequiredParameter: Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified"},
 		{badToken, "InvalidToken: Invalid Token: 'Invalid token'"},
@@ -340,7 +361,7 @@ func TestFilesBecomeStateMachines(t *testing.T) {
 	write("orders.asl.json", waitForever)
 	write("broken.asl.json", "{\n \"StartAt\": \"A\",\n \"States\": {\"A\": {\"Type\": \"Pass\", \"Nxt\": \"B\", \"End\": true}}}")
 	err := s.Reload(ctx)
-	want := filepath.Join(dir, "broken.asl.json") + `:3:35: SCHEMA_VALIDATION_FAILED: Field is not supported at /States/A/Nxt (did you mean "Next"?)`
+	want := filepath.Join(dir, "broken.asl.json") + `:3:35: SCHEMA_VALIDATION_FAILED: Field 'Nxt' is not supported at /States/A (did you mean "Next"?)`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -381,7 +402,7 @@ func TestTagsAndValidation(t *testing.T) {
 		t.Errorf("%+v %v", v, err)
 	}
 	warned, err := c.ValidateStateMachineDefinition(ctx, &sfn.ValidateStateMachineDefinitionInput{Severity: types.ValidateStateMachineDefinitionSeverityWarning,
-		Definition: aws.String(`{"StartAt":"A","States":{"A":{"Type":"Succeed"},"B":{"Type":"Succeed"},"C":{"Type":"Succeed"}}}`), MaxResults: 1})
+		Definition: aws.String(`{"StartAt":"A","States":{"A":{"Type":"Pass","Result":"$.a","Next":"B"},"B":{"Type":"Pass","Result":"$.b","End":true}}}`), MaxResults: 1})
 	if err != nil || warned.Result != types.ValidateStateMachineDefinitionResultCodeOk || len(warned.Diagnostics) != 1 || !*warned.Truncated {
 		t.Errorf("%+v %v", warned, err)
 	}

@@ -1,7 +1,7 @@
 package stepfunctions
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -44,33 +44,25 @@ func machineARN(text string) (arn, error) {
 	return a, err
 }
 
-// executionARN reads the ARN of a standard execution.
-func executionARN(text string) (arn, error) { return parseARN(text, "execution") }
-
-func regionOf(text string) string {
-	parts := strings.SplitN(text, ":", 5)
-	if len(parts) < 5 {
-		return ""
+// qualified cuts a machine's ARN into the unqualified ARN and its qualifier, which is a version's number or an alias.
+func (a arn) qualified() (machine, qualifier string) {
+	_, qualifier, _ = strings.Cut(a.rest, ":")
+	if qualifier == "" {
+		return a.text, ""
 	}
-	return parts[3]
+	return strings.TrimSuffix(a.text, ":"+qualifier), qualifier
 }
 
-// partition returns the ARN partition of a region.
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
+// versionNumber reads a qualifier as a version's number; 0 when it is none.
+func versionNumber(qualifier string) int64 {
+	n, err := strconv.ParseInt(qualifier, 10, 64)
+	if err != nil || n <= 0 || strconv.FormatInt(n, 10) != qualifier {
+		return 0
 	}
-	return "aws"
+	return n
 }
 
-func makeARN(region, account, kind, rest string) string {
-	return fmt.Sprintf("arn:%s:states:%s:%s:%s:%s", partition(region), region, account, kind, rest)
-}
-
-// maxName is the longest name of a machine or execution.
+// maxName is the longest name of a machine, execution, activity or alias.
 const maxName = 80
 
 // validName reports whether a name has none of the characters that AWS refuses.
@@ -86,76 +78,10 @@ func validName(name string) bool {
 	return true
 }
 
-// checkName checks the name of a machine or execution.
+// checkName checks the characters of a name.
 func checkName(name string) error {
-	var v violations
-	v.length("name", name, 1, maxName)
-	if err := v.err(); err != nil {
-		return err
-	}
 	if !validName(name) {
 		return server.Errorf("InvalidName", "Invalid Name: '%s'", name)
 	}
 	return nil
-}
-
-// violations collects broken constraints and words them like AWS.
-type violations []string
-
-func (v *violations) add(value, field, constraint string) {
-	*v = append(*v, fmt.Sprintf("Value %s at '%s' failed to satisfy constraint: Member must %s", value, field, constraint))
-}
-
-// required checks that a field was given.
-func (v *violations) required(field string, given bool) {
-	if !given {
-		v.add("null", field, "not be null")
-	}
-}
-
-// length checks the number of characters of a text.
-func (v *violations) length(field, value string, low, high int) {
-	n := utf8.RuneCountInString(value)
-	if n < low {
-		v.add("'"+value+"'", field, fmt.Sprintf("have length greater than or equal to %d", low))
-	}
-	if n > high {
-		shown := value
-		if n > 1024 {
-			shown = string([]rune(value)[:1024]) + "..."
-		}
-		v.add("'"+shown+"'", field, fmt.Sprintf("have length less than or equal to %d", high))
-	}
-}
-
-// between checks a number.
-func (v *violations) between(field string, value, low, high int) {
-	if value < low {
-		v.add(fmt.Sprintf("'%d'", value), field, fmt.Sprintf("have value greater than or equal to %d", low))
-	}
-	if value > high {
-		v.add(fmt.Sprintf("'%d'", value), field, fmt.Sprintf("have value less than or equal to %d", high))
-	}
-}
-
-// oneOf checks a text against the values that AWS names, in AWS's order.
-func (v *violations) oneOf(field, value string, allowed ...string) {
-	for _, a := range allowed {
-		if a == value {
-			return
-		}
-	}
-	v.add("'"+value+"'", field, fmt.Sprintf("satisfy enum value set: [%s]", strings.Join(allowed, ", ")))
-}
-
-// err returns the ValidationException of what was found, or nil.
-func (v *violations) err() error {
-	switch n := len(*v); n {
-	case 0:
-		return nil
-	case 1:
-		return server.Errorf("ValidationException", "1 validation error detected: %s", (*v)[0])
-	default:
-		return server.Errorf("ValidationException", "%d validation errors detected: %s", n, strings.Join(*v, "; "))
-	}
 }

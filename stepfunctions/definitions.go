@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/asl"
-	"gust/stepfunctions/interp"
 	"gust/stepfunctions/journal"
 )
 
@@ -57,15 +57,15 @@ func (s *Service) loadFile(ctx context.Context, name, path string) error {
 		}
 		return errors.Join(problems...)
 	}
-	if _, err := checkDefinition(definition); err != nil {
+	if _, err := checkDefinition(definition, typeStandard); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	r := request{ctx: ctx, region: s.config.Region}
-	arn := makeARN(r.region, s.config.AccountID, "stateMachine", name)
+	arn := arns.Make(r.region, s.config.AccountID, "stateMachine", name)
 	m, err := s.journal.MachineGet(ctx, arn)
 	switch {
 	case errors.Is(err, journal.ErrNotFound):
-		role := fmt.Sprintf("arn:%s:iam::%s:role/gust-local", partition(r.region), s.config.AccountID)
+		role := fmt.Sprintf("arn:%s:iam::%s:role/gust-local", arns.Partition(r.region), s.config.AccountID)
 		_, err = s.createStateMachine(r, &createStateMachineInput{Name: &name, Definition: &definition, RoleArn: &role})
 	case err == nil:
 		next := m.Revision
@@ -76,45 +76,4 @@ func (s *Service) loadFile(ctx context.Context, name, path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
-}
-
-// deleteMachine removes a machine. While executions of it run, the machine is DELETING and they are aborted.
-func (e *engine) deleteMachine(ctx context.Context, m *journal.Machine) error {
-	var running []int64
-	err := e.journal.ExecutionsOpen(ctx, m.ID, func(o journal.OpenExecution) { running = append(running, o.ID) })
-	if err != nil {
-		return err
-	}
-	defer e.machines.forget(m.ARN)
-	if len(running) == 0 {
-		return e.journal.MachineDelete(m.ID)
-	}
-	if err := e.journal.MachineStatusSet(m.ID, statusDeleting); err != nil {
-		return err
-	}
-	e.spawn(func() { e.finishDeletion(m, running) })
-	return nil
-}
-
-// finishDeletion aborts what runs and removes the machine. When the service stops in between, the next start goes on.
-func (e *engine) finishDeletion(m *journal.Machine, running []int64) {
-	for _, id := range running {
-		if _, err := e.do(id, item{event: interp.Abort{}}); err != nil && !errors.Is(err, errEnded) {
-			e.log.Error("an execution of a deleted state machine could not be aborted", "execution", id, "error", err)
-			return
-		}
-	}
-	if err := e.journal.MachineDelete(m.ID); err != nil {
-		e.log.Error("a state machine could not be deleted", "machine", m.ARN, "error", err)
-	}
-	e.machines.forget(m.ARN)
-}
-
-// spawn runs f in the background unless the engine is closed.
-func (e *engine) spawn(f func()) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.closed {
-		e.group.Go(f)
-	}
 }

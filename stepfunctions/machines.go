@@ -3,11 +3,11 @@ package stepfunctions
 import (
 	"encoding/json"
 	"errors"
-	"time"
+	"fmt"
 
-	"github.com/google/uuid"
-
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/asl"
+	"gust/stepfunctions/engine"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
 )
@@ -16,18 +16,16 @@ const (
 	typeStandard = "STANDARD"
 	typeExpress  = "EXPRESS"
 
-	statusActive   = "ACTIVE"
-	statusDeleting = "DELETING"
+	statusActive = "ACTIVE"
 
-	// defaultLogging and defaultTracing are what AWS shows for a machine that sets neither.
-	defaultLogging = `{"level":"OFF","includeExecutionData":false}`
-	defaultTracing = `{"enabled":false}`
+	// maxMachines and maxActivities are how many of them a region may have.
+	maxMachines   = 100_000
+	maxActivities = 100_000
+
+	maxDescription = 256
+	maxARN         = 256
+	maxLongARN     = 2000
 )
-
-type tag struct {
-	Key   string `json:"key"`
-	Value string `json:"value"`
-}
 
 type createStateMachineInput struct {
 	Name                    *string         `json:"name"`
@@ -43,8 +41,9 @@ type createStateMachineInput struct {
 }
 
 type createStateMachineOutput struct {
-	StateMachineArn string `json:"stateMachineArn"`
-	CreationDate    epoch  `json:"creationDate"`
+	StateMachineArn        string `json:"stateMachineArn"`
+	CreationDate           epoch  `json:"creationDate"`
+	StateMachineVersionArn string `json:"stateMachineVersionArn,omitempty"`
 }
 
 func orText(s *string, fallback string) string {
@@ -52,24 +51,6 @@ func orText(s *string, fallback string) string {
 		return fallback
 	}
 	return *s
-}
-
-func orJSON(raw json.RawMessage, fallback string) string {
-	if len(raw) == 0 || string(raw) == "null" {
-		return fallback
-	}
-	return string(raw)
-}
-
-func checkPublish(publish bool, description *string) error {
-	switch {
-	case publish:
-		return server.Errorf("ValidationException", "Versions are not supported by the local Step Functions service yet: "+
-			"publish must be false")
-	case description != nil:
-		return server.Errorf("ValidationException", "Version description can only be set when publish is true")
-	}
-	return nil
 }
 
 // checkRole checks the form of a role's ARN.
@@ -81,195 +62,150 @@ func checkRole(role string) error {
 }
 
 // checkDefinition compiles a definition.
-func checkDefinition(definition string) (*asl.Machine, error) {
-	m, problems := asl.Parse(definition)
+func checkDefinition(definition, machineType string) (*asl.Machine, error) {
+	m, problems := parseDefinition(definition, machineType)
 	if m == nil {
 		return nil, server.Errorf("InvalidDefinition", "Invalid State Machine Definition: '%s'", problems.Errors())
-	}
-	if problem := unsupported(m); problem != nil {
-		return nil, server.Errorf("InvalidDefinition", "Invalid State Machine Definition: '%s'", problem)
 	}
 	return m, nil
 }
 
-// unsupported finds a task whose worker cannot answer here. Refusing it beats waiting for ever.
-func unsupported(m *asl.Machine) *asl.Diagnostic {
-	for _, s := range m.All() {
-		var what string
-		switch {
-		case s.Task == nil:
-			continue
-		case s.Task.Resource.Kind == asl.Activity:
-			what = "Activities are"
-		case s.Task.Resource.Pattern == asl.WaitForTaskToken:
-			what = "Task tokens are"
-		default:
-			continue
-		}
-		return &asl.Diagnostic{Severity: asl.SeverityError, Code: asl.CodeInvalidResource, Location: s.Location + "/Resource",
-			Message: what + " not supported by the local Step Functions service yet", Line: s.Line(), Column: s.Column()}
+func (in *createStateMachineInput) check() error {
+	var v violations
+	v.text("name", in.Name, 1, maxName)
+	v.required("definition", in.Definition != nil)
+	v.secret("definition", in.Definition, 1, asl.MaxDefinitionBytes)
+	v.text("roleArn", in.RoleArn, 1, maxARN)
+	v.oneOf("type", in.Type, typeStandard, typeExpress)
+	v.secret("versionDescription", in.VersionDescription, 0, maxDescription)
+	settings := checkSettings(&v, in.LoggingConfiguration, in.EncryptionConfiguration)
+	checkTagLengths(&v, in.Tags)
+	if err := v.err(); err != nil {
+		return err
 	}
-	return nil
+	if err := checkName(*in.Name); err != nil {
+		return err
+	}
+	if err := checkRole(*in.RoleArn); err != nil {
+		return err
+	}
+	if settings != nil {
+		return settings
+	}
+	if in.VersionDescription != nil && !in.Publish {
+		return server.Errorf("ValidationException", "Version description can only be set when publish is true")
+	}
+	return checkTags(in.Tags)
 }
 
 func (s *Service) createStateMachine(r request, in *createStateMachineInput) (*createStateMachineOutput, error) {
-	var v violations
-	v.required("name", in.Name != nil)
-	v.required("definition", in.Definition != nil)
-	v.required("roleArn", in.RoleArn != nil)
+	if err := in.check(); err != nil {
+		return nil, err
+	}
 	machineType := orText(in.Type, typeStandard)
-	v.oneOf("type", machineType, typeStandard, typeExpress)
-	if in.Definition != nil {
-		v.length("definition", *in.Definition, 1, asl.MaxDefinitionBytes)
-	}
-	if err := v.err(); err != nil {
+	if _, err := checkDefinition(*in.Definition, machineType); err != nil {
 		return nil, err
 	}
-	if err := checkName(*in.Name); err != nil {
+	m, err := s.storeMachine(r, in, machineType)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkRole(*in.RoleArn); err != nil {
-		return nil, err
+	out := &createStateMachineOutput{StateMachineArn: m.ARN, CreationDate: epoch(m.Created)}
+	if in.Publish {
+		version, err := s.publish(m, in.VersionDescription)
+		if err != nil {
+			return nil, err
+		}
+		out.StateMachineVersionArn = versionARN(m.ARN, version.Number)
 	}
-	if err := checkPublish(in.Publish, in.VersionDescription); err != nil {
-		return nil, err
-	}
-	if err := checkTags(in.Tags); err != nil {
-		return nil, err
-	}
-	if _, err := checkDefinition(*in.Definition); err != nil {
-		return nil, err
-	}
-	return s.storeMachine(r, in, machineType)
+	return out, nil
 }
 
 // storeMachine creates the machine, or finds an equal one that exists.
-func (s *Service) storeMachine(r request, in *createStateMachineInput, machineType string) (
-	*createStateMachineOutput, error,
-) {
+func (s *Service) storeMachine(r request, in *createStateMachineInput, machineType string) (*journal.Machine, error) {
 	now := s.now()
-	tags, err := encode(in.Tags)
+	tags, err := encode(mergeTags(nil, in.Tags))
+	if err != nil {
+		return nil, err
+	}
+	set, err := readSettings(in.LoggingConfiguration, in.TracingConfiguration, in.EncryptionConfiguration,
+		settings{defaultLogging, defaultTracing, ""})
 	if err != nil {
 		return nil, err
 	}
 	m := &journal.Machine{
-		ARN: makeARN(r.region, s.config.AccountID, "stateMachine", *in.Name), Name: *in.Name, Region: r.region,
+		ARN: arns.Make(r.region, s.config.AccountID, "stateMachine", *in.Name), Name: *in.Name, Region: r.region,
 		Type: machineType, Status: statusActive, Created: now, Tags: string(tags),
 		Revision: journal.Revision{
-			Definition: *in.Definition, RoleARN: *in.RoleArn, Logging: orJSON(in.LoggingConfiguration, defaultLogging),
-			Tracing: orJSON(in.TracingConfiguration, defaultTracing), Encryption: orJSON(in.EncryptionConfiguration, ""),
-			Updated: now,
+			Definition: *in.Definition, RoleARN: *in.RoleArn, Logging: set.logging, Tracing: set.tracing,
+			Encryption: set.encryption, Updated: now,
 		},
 	}
-	created, err := s.journal.MachineCreate(m)
+	created, err := s.journal.MachineCreate(m, maxMachines)
+	if errors.Is(err, journal.ErrTooMany) {
+		return nil, server.Errorf("StateMachineLimitExceeded", "The maximum number of state machines, %d, is reached", maxMachines)
+	}
+	if created || err != nil {
+		return m, err
+	}
+	old, err := s.journal.MachineGet(r.ctx, m.ARN)
 	if err != nil {
 		return nil, err
 	}
-	if !created {
-		old, err := s.journal.MachineGet(r.ctx, m.ARN)
-		if err != nil {
-			return nil, err
-		}
-		if old.Status == statusDeleting {
-			return nil, server.Errorf("StateMachineDeleting", "State Machine is being deleted: '%s'", m.ARN)
-		}
-		// Like AWS, the role and the tags do not count.
-		a, b := old.Revision, m.Revision
-		if old.Type != m.Type || a.Definition != b.Definition || a.Logging != b.Logging || a.Tracing != b.Tracing ||
-			a.Encryption != b.Encryption {
-			return nil, server.Errorf("StateMachineAlreadyExists", "State Machine Already Exists: '%s'", m.ARN)
-		}
-		m = old
+	if old.Status == engine.Deleting {
+		return nil, machineDeleting(m.ARN)
 	}
-	return &createStateMachineOutput{StateMachineArn: m.ARN, CreationDate: epoch(m.Created)}, nil
+	if same, err := s.sameMachine(r, old, m, in); err != nil || same {
+		return old, err
+	}
+	return nil, server.Errorf("StateMachineAlreadyExists", "State Machine Already Exists: '%s'", m.ARN)
 }
 
-// machine finds a machine by its ARN.
-func (s *Service) machine(r request, text *string) (*journal.Machine, error) {
-	var v violations
-	v.required("stateMachineArn", text != nil)
-	if err := v.err(); err != nil {
-		return nil, err
+// sameMachine compares what makes CreateStateMachine idempotent. Like at AWS, the role and the tags do not count, while
+// publishing and the version's description do.
+func (s *Service) sameMachine(r request, old, m *journal.Machine, in *createStateMachineInput) (bool, error) {
+	a, b := old.Revision, m.Revision
+	if old.Type != m.Type || a.Definition != b.Definition || a.Logging != b.Logging || a.Tracing != b.Tracing ||
+		a.Encryption != b.Encryption {
+		return false, nil
 	}
-	a, err := machineARN(*text)
+	first, err := s.journal.VersionGet(r.ctx, old.ID, 1)
+	switch {
+	case errors.Is(err, journal.ErrNotFound):
+		return !in.Publish, nil
+	case err != nil:
+		return false, err
+	}
+	// A version that was published later does not make the creation another one.
+	return !in.Publish || first.Revision == a.ID && orText(first.Description, "") == orText(in.VersionDescription, ""), nil
+}
+
+func machineDeleting(arn string) error {
+	return server.Errorf("StateMachineDeleting", "State Machine is being deleted: '%s'", arn)
+}
+
+func machineMissing(arn string) error {
+	return server.Errorf("StateMachineDoesNotExist", "State Machine Does Not Exist: '%s'", arn)
+}
+
+// machine finds a machine by its unqualified ARN.
+func (s *Service) machine(r request, text string) (*journal.Machine, error) {
+	a, err := machineARN(text)
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.engine.machines.get(r.ctx, a.text)
+	m, err := s.engine.Machines.Get(r.ctx, a.text)
 	if errors.Is(err, journal.ErrNotFound) {
-		return nil, server.Errorf("StateMachineDoesNotExist", "State Machine Does Not Exist: '%s'", a.text)
+		return nil, machineMissing(a.text)
 	}
 	return m, err
 }
 
-type updateStateMachineInput struct {
-	StateMachineArn         *string         `json:"stateMachineArn"`
-	Definition              *string         `json:"definition"`
-	RoleArn                 *string         `json:"roleArn"`
-	LoggingConfiguration    json.RawMessage `json:"loggingConfiguration"`
-	TracingConfiguration    json.RawMessage `json:"tracingConfiguration"`
-	EncryptionConfiguration json.RawMessage `json:"encryptionConfiguration"`
-	Publish                 bool            `json:"publish"`
-	VersionDescription      *string         `json:"versionDescription"`
-}
-
-type updateStateMachineOutput struct {
-	UpdateDate epoch  `json:"updateDate"`
-	RevisionID string `json:"revisionId,omitempty"`
-}
-
-func (s *Service) updateStateMachine(r request, in *updateStateMachineInput) (*updateStateMachineOutput, error) {
-	m, err := s.machine(r, in.StateMachineArn)
-	if err != nil {
-		return nil, err
-	}
-	if in.Definition == nil && in.RoleArn == nil && len(in.LoggingConfiguration) == 0 &&
-		len(in.TracingConfiguration) == 0 && len(in.EncryptionConfiguration) == 0 {
-		return nil, server.Errorf("MissingRequiredParameter", "Either the definition, the role ARN, the "+
-			"LoggingConfiguration, or the TracingConfiguration must be specified")
-	}
-	if err := checkPublish(in.Publish, in.VersionDescription); err != nil {
-		return nil, err
-	}
-	if m.Status == statusDeleting {
-		return nil, server.Errorf("StateMachineDeleting", "State Machine is being deleted: '%s'", m.ARN)
-	}
-	next := m.Revision
-	if in.Definition != nil {
-		var v violations
-		v.length("definition", *in.Definition, 1, asl.MaxDefinitionBytes)
-		if err := v.err(); err != nil {
-			return nil, err
-		}
-		if _, err := checkDefinition(*in.Definition); err != nil {
-			return nil, err
-		}
-		next.Definition = *in.Definition
-	}
-	if in.RoleArn != nil {
-		if err := checkRole(*in.RoleArn); err != nil {
-			return nil, err
-		}
-		next.RoleARN = *in.RoleArn
-	}
-	next.Logging = orJSON(in.LoggingConfiguration, next.Logging)
-	next.Tracing = orJSON(in.TracingConfiguration, next.Tracing)
-	next.Encryption = orJSON(in.EncryptionConfiguration, next.Encryption)
-	return s.revise(m, next)
-}
-
-// revise makes a new revision of a machine unless nothing changes.
-func (s *Service) revise(m *journal.Machine, next journal.Revision) (*updateStateMachineOutput, error) {
-	now := s.now()
-	if next == m.Revision {
-		return &updateStateMachineOutput{UpdateDate: epoch(now), RevisionID: m.Revision.RevisionID}, nil
-	}
-	next.RevisionID, next.Updated = uuid.NewString(), now
-	if err := s.journal.MachineRevise(m.ID, &next); err != nil {
-		return nil, err
-	}
-	s.engine.machines.forget(m.ARN)
-	return &updateStateMachineOutput{UpdateDate: epoch(now), RevisionID: next.RevisionID}, nil
+// required checks the one ARN of an operation that takes nothing else.
+func requiredARN(field string, text *string, high int) error {
+	var v violations
+	v.text(field, text, 1, high)
+	return v.err()
 }
 
 type machineInput struct {
@@ -289,55 +225,70 @@ type describeStateMachineOutput struct {
 	LoggingConfiguration    json.RawMessage     `json:"loggingConfiguration"`
 	TracingConfiguration    json.RawMessage     `json:"tracingConfiguration"`
 	EncryptionConfiguration json.RawMessage     `json:"encryptionConfiguration,omitempty"`
+	Label                   string              `json:"label,omitempty"`
+	MapRunArn               string              `json:"mapRunArn,omitempty"`
 	RevisionID              string              `json:"revisionId,omitempty"`
+	Description             *string             `json:"description,omitempty"`
 	VariableReferences      map[string][]string `json:"variableReferences,omitempty"`
 }
+
+const (
+	allData      = "ALL_DATA"
+	metadataOnly = "METADATA_ONLY"
+)
 
 // describe fills what both describing operations share.
 func (s *Service) describe(r request, revision *journal.Revision, includedData *string) (
 	*describeStateMachineOutput, error,
 ) {
-	if includedData != nil {
-		var v violations
-		v.oneOf("includedData", *includedData, "METADATA_ONLY", "ALL_DATA")
-		if err := v.err(); err != nil {
-			return nil, err
-		}
-	}
 	out := &describeStateMachineOutput{
 		Definition: revision.Definition, RoleArn: revision.RoleARN, RevisionID: revision.RevisionID,
 		LoggingConfiguration: json.RawMessage(revision.Logging), TracingConfiguration: json.RawMessage(revision.Tracing),
 		EncryptionConfiguration: json.RawMessage(revision.Encryption),
 	}
-	compiled, err := s.engine.machines.revision(r.ctx, revision.ID)
+	if orText(includedData, allData) == metadataOnly {
+		out.Definition = "{}"
+		return out, nil
+	}
+	compiled, err := s.engine.Machines.Revision(r.ctx, revision.ID)
 	if err != nil {
 		return nil, err
 	}
-	out.VariableReferences = compiled.VariableReferences()
-	if orText(includedData, "") == "METADATA_ONLY" {
-		out.Definition = "{}"
-	}
+	out.VariableReferences = compiled.Machine.VariableReferences()
 	return out, nil
 }
 
 func (s *Service) describeStateMachine(r request, in *machineInput) (*describeStateMachineOutput, error) {
-	m, err := s.machine(r, in.StateMachineArn)
+	var v violations
+	v.text("stateMachineArn", in.StateMachineArn, 1, maxARN)
+	v.oneOf("includedData", in.IncludedData, allData, metadataOnly)
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	t, err := s.target(r, *in.StateMachineArn, "")
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.describe(r, &m.Revision, in.IncludedData)
+	m := t.machine
+	out, err := s.describe(r, &t.revision, in.IncludedData)
 	if err != nil {
 		return nil, err
 	}
-	out.StateMachineArn, out.Name, out.Status, out.Type = m.ARN, m.Name, m.Status, m.Type
+	out.StateMachineArn, out.Name, out.Status, out.Type = *in.StateMachineArn, m.Name, m.Status, m.Type
 	out.CreationDate = epoch(m.Created)
+	if t.version != nil {
+		out.CreationDate, out.Description = epoch(t.version.Created), t.version.Description
+	}
 	return out, nil
 }
 
 type empty struct{}
 
 func (s *Service) deleteStateMachine(r request, in *machineInput) (*empty, error) {
-	m, err := s.machine(r, in.StateMachineArn)
+	if err := requiredARN("stateMachineArn", in.StateMachineArn, maxARN); err != nil {
+		return nil, err
+	}
+	m, err := s.machine(r, *in.StateMachineArn)
 	var known *server.Error
 	if errors.As(err, &known) && known.Code == "StateMachineDoesNotExist" {
 		return &empty{}, nil
@@ -345,11 +296,11 @@ func (s *Service) deleteStateMachine(r request, in *machineInput) (*empty, error
 	if err != nil {
 		return nil, err
 	}
-	return &empty{}, s.engine.deleteMachine(r.ctx, m)
+	return &empty{}, s.engine.DeleteMachine(r.ctx, m)
 }
 
-type listStateMachinesInput struct {
-	MaxResults *int    `json:"maxResults"`
+type pageInput struct {
+	MaxResults *int64  `json:"maxResults"`
 	NextToken  *string `json:"nextToken"`
 }
 
@@ -365,9 +316,9 @@ type listStateMachinesOutput struct {
 	NextToken     string        `json:"nextToken,omitempty"`
 }
 
-func (s *Service) listStateMachines(r request, in *listStateMachinesInput) (*listStateMachinesOutput, error) {
+func (s *Service) listStateMachines(r request, in *pageInput) (*listStateMachinesOutput, error) {
 	var v violations
-	size := pageSize(in.MaxResults, &v)
+	size := in.check(&v, maxShortToken)
 	if err := v.err(); err != nil {
 		return nil, err
 	}
@@ -391,5 +342,4 @@ func (s *Service) listStateMachines(r request, in *listStateMachinesInput) (*lis
 	return out, nil
 }
 
-// now returns the time as it is stored and shown, in milliseconds.
-func (s *Service) now() time.Time { return s.config.Clock().UTC().Truncate(time.Millisecond) }
+func versionARN(machine string, number int64) string { return fmt.Sprintf("%s:%d", machine, number) }

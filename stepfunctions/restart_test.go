@@ -71,6 +71,23 @@ func spawn(t *testing.T, path string) (endpoint string, kill func()) {
 	return strings.TrimSpace(line), kill
 }
 
+// answer is a worker: it hands its tasks' inputs back, and repeats every answer until it is acknowledged. A task that was on
+// its way to a worker when the service was killed is missed by its heartbeat and tried again.
+func answer(ctx context.Context, current func() *sfn.Client) {
+	for ctx.Err() == nil {
+		task, err := current().GetActivityTask(ctx, &sfn.GetActivityTaskInput{ActivityArn: aws.String(activityARN)})
+		if err != nil || task.TaskToken == nil {
+			continue
+		}
+		for ctx.Err() == nil {
+			_, err := current().SendTaskSuccess(ctx, &sfn.SendTaskSuccessInput{TaskToken: task.TaskToken, Output: task.Input})
+			if err == nil || strings.HasPrefix(code(err), "TaskTimedOut") {
+				break
+			}
+		}
+	}
+}
+
 // TestKilledServiceLosesAndDoublesNothing kills a service process at random instants while many callers start executions,
 // each repeating its start until it is answered. In the end every name has run once and to its end.
 func TestKilledServiceLosesAndDoublesNothing(t *testing.T) {
@@ -87,12 +104,24 @@ func TestKilledServiceLosesAndDoublesNothing(t *testing.T) {
 		defer mu.Unlock()
 		return client(nil, func(o *sfn.Options) { o.BaseEndpoint = aws.String(endpoint); o.RetryMaxAttempts = 1 })
 	}
+	createActivity(t, current())
+	child := create(t, current(), "child", oneTask)
 	machine := create(t, current(), "m", `{"StartAt":"T","States":{
 		"T":{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:work","Next":"W"},
 		"W":{"Type":"Wait","Seconds":3,"Next":"M"},
-		"M":{"Type":"Map","ItemsPath":"$.items","ItemProcessor":{"StartAt":"I","States":{
-			"I":{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:work","End":true}}},"End":true}}}`)
-	var wg sync.WaitGroup
+		"M":{"Type":"Map","ItemsPath":"$.items","ResultPath":null,"Next":"A","ItemProcessor":{"StartAt":"I","States":{
+			"I":{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:work","End":true}}}},
+		"A":{"Type":"Task","Resource":"`+activityARN+`","TimeoutSeconds":60,"HeartbeatSeconds":2,"Next":"N",
+			"Retry":[{"ErrorEquals":["States.Timeout"],"MaxAttempts":9}]},
+		"N":{"Type":"Task","Resource":"arn:aws:states:::states:startExecution.sync:2","Parameters":{"StateMachineArn":"`+child+`","Input.$":"$"},
+			"OutputPath":"$.Output","Next":"D"},
+		"D":{"Type":"Map","ItemsPath":"$.items","MaxConcurrency":2,"ItemProcessor":{"ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},
+			"StartAt":"C","States":{"C":{"Type":"Pass","End":true}}},"End":true}}}`)
+	ctx, done := context.WithCancel(t.Context())
+	var workers, wg sync.WaitGroup
+	for range 3 {
+		workers.Go(func() { answer(ctx, current) })
+	}
 	for caller := range callers {
 		wg.Go(func() {
 			for i := range each {
@@ -125,9 +154,13 @@ func TestKilledServiceLosesAndDoublesNothing(t *testing.T) {
 			wellFormed(t, c, arn)
 		}
 	}
-	all, err := c.ListExecutions(t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &machine, MaxResults: 1000})
-	if err != nil || len(all.Executions) != callers*each {
-		t.Errorf("%d executions, want %d (%v)", len(all.Executions), callers*each, err)
+	done()
+	workers.Wait()
+	for what, arn := range map[string]string{"": machine, "nested ": child} {
+		all, err := c.ListExecutions(t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &arn, MaxResults: 1000})
+		if err != nil || len(all.Executions) != callers*each {
+			t.Errorf("%d %sexecutions, want %d (%v)", len(all.Executions), what, callers*each, err)
+		}
 	}
 }
 

@@ -6,8 +6,12 @@
 //	// point an AWS client at service.Endpoint(), with any credentials
 //	err = service.Stop(ctx)
 //
-// What was acknowledged survives a kill at any instant: an execution name starts once, executions go on where they
-// were, and a task that was running is performed again (at least once).
+// What was acknowledged survives a kill at any instant: an execution name starts once, standard executions and map runs
+// go on where they were, tasks wait for their workers and tokens as before, and a handler that was running is called
+// again (at least once). Express executions are in memory only, as their name promises, and end with the service.
+//
+// This package checks requests and words answers as AWS does; package engine moves the executions, package interp knows
+// the language, package journal stores everything.
 package stepfunctions
 
 import (
@@ -17,10 +21,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"gust/stepfunctions/engine"
+	"gust/stepfunctions/events"
 	"gust/stepfunctions/handlers"
 	"gust/stepfunctions/journal"
 	"gust/stepfunctions/server"
@@ -53,6 +60,18 @@ type Config struct {
 	Logger *slog.Logger
 	// Faults, when set, can make requests fail on purpose.
 	Faults *server.Faults
+	// S3Folder is the folder that stands for S3 in distributed maps: <S3Folder>/<bucket>/<key>. Empty means none.
+	S3Folder string
+	// MockFile is a file of mocked responses in the form of MockConfigFile.json; an execution started with
+	// STATE_MACHINE_ARN#TEST_CASE gets them. Empty means none.
+	MockFile string
+	// AccessKeys are secret access keys by the ids of their keys. When there are any, requests must be signed with one of
+	// them; otherwise any credentials will do.
+	AccessKeys map[string]string
+	// Queues, when set, answers requests to Amazon SQS on the service's address.
+	Queues http.Handler
+	// Events, when set, gets the status changes of standard executions after they were stored.
+	Events events.Sink
 	// OnStart is called after each execution that StartExecution really started, before the answer is sent. Repetitions
 	// of a running execution's start do not count.
 	OnStart func(executionARN string)
@@ -83,15 +102,19 @@ func (c *Config) setDefaults() {
 type Service struct {
 	config     Config
 	handlers   *handlers.Set
+	mocks      *handlers.Mocks
 	operations map[string]operation
 	starts     struct{ accepted, repeated, rejected atomic.Int64 }
 
 	journal  *journal.Journal
-	engine   *engine
+	engine   *engine.Engine
 	http     *http.Server
 	listener net.Listener
 	serving  sync.WaitGroup
 	unused   unusedConns
+	// stopping is closed, by beginStop, when Stop begins: requests that wait for an execution end.
+	stopping  chan struct{}
+	beginStop func()
 }
 
 // unusedConns are connections without a request so far. Shutdown would wait five seconds for each of them, and HTTP
@@ -137,7 +160,15 @@ func New(c Config) (*Service, error) {
 	if c.WaitScale < 0 {
 		return nil, fmt.Errorf("step functions: the wait scale must not be negative, got %v", c.WaitScale)
 	}
-	s := &Service{config: c, handlers: set}
+	s := &Service{config: c, handlers: set, stopping: make(chan struct{})}
+	s.beginStop = sync.OnceFunc(func() { close(s.stopping) })
+	if c.MockFile != "" {
+		if s.mocks, err = handlers.LoadMocks(c.MockFile); err != nil {
+			return nil, fmt.Errorf("step functions: %w", err)
+		}
+	}
+	set.UseAPI(s)
+	set.UseMocks(s.mocks)
 	s.operations = s.routes()
 	return s, nil
 }
@@ -149,12 +180,16 @@ func (s *Service) Start(ctx context.Context) error {
 	if s.journal, err = journal.Open(ctx, s.config.DataPath); err != nil {
 		return s.unreadable(err)
 	}
-	s.engine = newEngine(&s.config, s.journal, s.handlers)
+	s.engine = engine.New(engine.Config{
+		AccountID: s.config.AccountID, MaxTasks: s.config.MaxTasks, WaitScale: s.config.WaitScale, S3Folder: s.config.S3Folder,
+		Clock: s.config.Clock, Logger: s.config.Logger, Events: s.config.Events,
+		Describe: func(row *journal.Execution) ([]byte, error) { return encode(describeExecution(row, s.now(), true)) },
+	}, s.journal, s.handlers)
 	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.Addr); err != nil {
 		return errors.Join(fmt.Errorf("step functions: listen on %s: %w", s.config.Addr, err), s.journal.Close())
 	}
-	if err := s.engine.start(ctx); err != nil {
-		s.engine.close()
+	if err := s.engine.Start(ctx); err != nil {
+		s.engine.Close()
 		return errors.Join(s.unreadable(err), s.listener.Close(), s.journal.Close())
 	}
 	if err := s.Reload(ctx); err != nil {
@@ -164,11 +199,18 @@ func (s *Service) Start(ctx context.Context) error {
 		s.config.Logger.Warn("the local Step Functions service can be reached from other machines",
 			"address", s.listener.Addr().String())
 	}
-	api := server.New(s, s.config.Faults, func(operation string, err error) {
-		s.config.Logger.Error("a Step Functions request failed", "operation", operation, "error", err)
-	})
+	api := server.NewWith(s, server.Options{Faults: s.config.Faults, Keys: s.config.AccessKeys, Clock: s.config.Clock,
+		OnInternal: func(operation string, err error) {
+			s.config.Logger.Error("a Step Functions request failed", "operation", operation, "error", err)
+		}})
 	mux := http.NewServeMux()
-	mux.Handle("/", api)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if s.config.Queues != nil && strings.HasPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.") {
+			s.config.Queues.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /_gust/stats", s.serveStats)
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ConnState: s.unused.track}
 	s.serving.Go(func() {
@@ -194,19 +236,39 @@ func (s *Service) unreadable(err error) error {
 // Endpoint returns the service's URL, such as http://127.0.0.1:40123.
 func (s *Service) Endpoint() string { return "http://" + s.listener.Addr().String() }
 
+// errStopping is the answer to requests that cannot be carried out any more.
+var errStopping = &server.Error{Code: "ServiceUnavailable", Status: http.StatusServiceUnavailable,
+	Message: "The service is stopping."}
+
 // Stop ends the service: requests in work are answered within ctx, running tasks are interrupted and performed again
 // after the next Start, and everything stored is closed.
 func (s *Service) Stop(ctx context.Context) error {
+	s.beginStop()
 	s.unused.close()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(err, s.http.Close())
 	}
 	s.serving.Wait()
-	s.engine.close()
+	s.engine.Close()
 	s.handlers.CloseIdleConnections()
 	return errors.Join(err, s.journal.Close())
 }
+
+// Express reports whether an ARN names an express state machine, for the limits of the server.
+func (s *Service) Express(stateMachineARN string) bool {
+	arn, _, _ := strings.Cut(stateMachineARN, "#")
+	a, err := machineARN(arn)
+	if err != nil {
+		return false
+	}
+	unqualified, _ := a.qualified()
+	m, err := s.engine.Machines.Get(context.Background(), unqualified)
+	return err == nil && m.Type == typeExpress
+}
+
+// now returns the time as it is stored and shown, in milliseconds.
+func (s *Service) now() time.Time { return s.config.Clock().UTC().Truncate(time.Millisecond) }
 
 // Stats are the service's counters.
 type Stats struct {
@@ -219,6 +281,8 @@ type Stats struct {
 	Executions map[string]int64 `json:"executions"`
 	// Waiting is how many executions wait for a time.
 	Waiting int `json:"waiting"`
+	// Workers is how many requests wait for activity tasks.
+	Workers int `json:"workers"`
 	// InMemory is how many executions are being worked on or have tasks handed out.
 	InMemory int `json:"inMemory"`
 }
@@ -226,14 +290,12 @@ type Stats struct {
 // Stats returns the counters.
 func (s *Service) Stats(ctx context.Context) (Stats, error) {
 	counts, err := s.journal.ExecutionCounts(ctx)
-	st := Stats{
+	now := s.engine.Stats()
+	return Stats{
 		StartsAccepted: s.starts.accepted.Load(), StartsRepeated: s.starts.repeated.Load(),
-		StartsRejected: s.starts.rejected.Load(), Executions: counts, Waiting: s.engine.timers.len(),
-	}
-	s.engine.mu.Lock()
-	st.InMemory = len(s.engine.live)
-	s.engine.mu.Unlock()
-	return st, err
+		StartsRejected: s.starts.rejected.Load(), Executions: counts, Waiting: now.Waiting, Workers: now.Workers,
+		InMemory: now.InMemory,
+	}, err
 }
 
 func (s *Service) serveStats(w http.ResponseWriter, r *http.Request) {

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"go.uber.org/goleak"
 
 	"gust/stepfunctions"
@@ -31,6 +33,20 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// idle waits until no execution is in memory: an execution is answered for a moment before it is put away.
+func idle(t *testing.T, s *stepfunctions.Service) stepfunctions.Stats {
+	t.Helper()
+	for {
+		st, err := s.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.InMemory == 0 {
+			return st
+		}
+	}
 }
 
 const role = "arn:aws:iam::123456789012:role/test"
@@ -61,6 +77,17 @@ func client(s *stepfunctions.Service, options ...func(*sfn.Options)) *sfn.Client
 		o.BaseEndpoint = aws.String(s.Endpoint())
 	}
 	return sfn.New(o, options...)
+}
+
+// localHost keeps the SDK from putting "sync-" before the host, which no loopback name has.
+func localHost(o *sfn.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("localHost", func(ctx context.Context, in middleware.InitializeInput,
+			next middleware.InitializeHandler,
+		) (middleware.InitializeOutput, middleware.Metadata, error) {
+			return next.HandleInitialize(smithyhttp.DisableEndpointHostPrefix(ctx, true), in)
+		}), middleware.Before)
+	})
 }
 
 // plainBodies hides WriteTo of the SDK's request bodies. With it, net/http may find a body closed by the SDK after a very

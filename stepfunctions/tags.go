@@ -3,6 +3,7 @@ package stepfunctions
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,22 +14,45 @@ import (
 // maxTags is how many tags a resource may have.
 const maxTags = 50
 
+type tag struct {
+	Key   *string `json:"key"`
+	Value *string `json:"value"`
+}
+
+// checkTagLengths checks the constraints of tags.
+func checkTagLengths(v *violations, tags []tag) {
+	for i, t := range tags {
+		field := fmt.Sprintf("tags.%d.member.", i+1)
+		v.length(field+"key", t.Key, 1, 128)
+		v.length(field+"value", t.Value, 0, 256)
+	}
+}
+
+// checkTags checks what tags say and how many there are.
 func checkTags(tags []tag) error {
 	if len(tags) > maxTags {
 		return server.Errorf("TooManyTags", "A resource can have at most %d tags", maxTags)
 	}
 	for _, t := range tags {
-		var v violations
-		v.length("tags.member.key", t.Key, 1, 128)
-		v.length("tags.member.value", t.Value, 0, 256)
-		if err := v.err(); err != nil {
-			return err
-		}
-		if strings.HasPrefix(t.Key, "aws:") {
-			return server.Errorf("ValidationException", "Tag keys must not start with 'aws:': '%s'", t.Key)
+		if strings.HasPrefix(orText(t.Key, ""), "aws:") {
+			return server.Errorf("ValidationException", "Tag keys must not start with 'aws:': '%s'", *t.Key)
 		}
 	}
 	return nil
+}
+
+// mergeTags sets tags over those that exist. A key that is named twice gets its last value.
+func mergeTags(tags, set []tag) []tag {
+	merged := append([]tag{}, tags...)
+	for _, t := range set {
+		i := slices.IndexFunc(merged, func(old tag) bool { return orText(old.Key, "") == orText(t.Key, "") })
+		if i < 0 {
+			merged = append(merged, t)
+		} else {
+			merged[i] = t
+		}
+	}
+	return merged
 }
 
 type tagInput struct {
@@ -41,65 +65,92 @@ type tagsOutput struct {
 	Tags []tag `json:"tags"`
 }
 
-// tagged finds a machine and its tags.
-func (s *Service) tagged(r request, text *string) (*journal.Machine, []tag, error) {
-	var v violations
-	v.required("resourceArn", text != nil)
-	if err := v.err(); err != nil {
-		return nil, nil, err
-	}
-	if _, err := parseARN(*text, "stateMachine"); err != nil {
-		return nil, nil, err
-	}
-	m, err := s.journal.MachineGet(r.ctx, *text)
-	if errors.Is(err, journal.ErrNotFound) {
-		return nil, nil, &server.Error{Code: "ResourceNotFound", Message: "Resource not found: '" + *text + "'",
-			Fields: map[string]string{"resourceName": *text}}
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	tags := []tag{}
-	if err := json.Unmarshal([]byte(m.Tags), &tags); err != nil {
-		return nil, nil, err
-	}
-	return m, tags, nil
+// tagged is a machine or activity with its tags.
+type tagged struct {
+	tags  []tag
+	store func(tags string) error
 }
 
-func (s *Service) storeTags(m *journal.Machine, tags []tag) (*empty, error) {
+func (s *Service) tagged(r request, text string) (*tagged, error) {
+	a, err := parseARN(text, "stateMachine", "activity")
+	if err != nil {
+		return nil, err
+	}
+	t, stored := &tagged{}, ""
+	if a.kind == "activity" {
+		var activity *journal.Activity
+		if activity, err = s.journal.ActivityGet(r.ctx, text); err == nil {
+			stored = activity.Tags
+			t.store = func(tags string) error { return s.journal.ActivityTagsSet(text, tags) }
+		}
+	} else {
+		var m *journal.Machine
+		if m, err = s.journal.MachineGet(r.ctx, text); err == nil {
+			stored = m.Tags
+			t.store = func(tags string) error { return s.journal.MachineTagsSet(m.ID, tags) }
+		}
+	}
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil, &server.Error{Code: "ResourceNotFound", Message: "Resource not found: '" + text + "'",
+			Fields: map[string]string{"resourceName": text}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, json.Unmarshal([]byte(stored), &t.tags)
+}
+
+func (t *tagged) set(tags []tag) (*empty, error) {
 	data, err := encode(tags)
 	if err != nil {
 		return nil, err
 	}
-	return &empty{}, s.journal.MachineTagsSet(m.ID, string(data))
+	return &empty{}, t.store(string(data))
 }
 
 func (s *Service) tagResource(r request, in *tagInput) (*empty, error) {
-	m, tags, err := s.tagged(r, in.ResourceArn)
+	var v violations
+	v.text("resourceArn", in.ResourceArn, 1, maxARN)
+	v.required("tags", in.Tags != nil)
+	checkTagLengths(&v, in.Tags)
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	t, err := s.tagged(r, *in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range in.Tags {
-		tags = append(slices.DeleteFunc(tags, func(old tag) bool { return old.Key == t.Key }), t)
-	}
+	tags := mergeTags(t.tags, in.Tags)
 	if err := checkTags(tags); err != nil {
 		return nil, err
 	}
-	return s.storeTags(m, tags)
+	return t.set(tags)
 }
 
 func (s *Service) untagResource(r request, in *tagInput) (*empty, error) {
-	m, tags, err := s.tagged(r, in.ResourceArn)
+	var v violations
+	v.text("resourceArn", in.ResourceArn, 1, maxARN)
+	v.required("tagKeys", in.TagKeys != nil)
+	for i := range in.TagKeys {
+		v.length(fmt.Sprintf("tagKeys.%d.member", i+1), &in.TagKeys[i], 1, 128)
+	}
+	if err := v.err(); err != nil {
+		return nil, err
+	}
+	t, err := s.tagged(r, *in.ResourceArn)
 	if err != nil {
 		return nil, err
 	}
-	return s.storeTags(m, slices.DeleteFunc(tags, func(t tag) bool { return slices.Contains(in.TagKeys, t.Key) }))
+	return t.set(slices.DeleteFunc(t.tags, func(t tag) bool { return slices.Contains(in.TagKeys, orText(t.Key, "")) }))
 }
 
 func (s *Service) listTags(r request, in *tagInput) (*tagsOutput, error) {
-	_, tags, err := s.tagged(r, in.ResourceArn)
-	if tags == nil {
-		tags = []tag{}
+	if err := requiredARN("resourceArn", in.ResourceArn, maxARN); err != nil {
+		return nil, err
 	}
-	return &tagsOutput{Tags: tags}, err
+	t, err := s.tagged(r, *in.ResourceArn)
+	if err != nil {
+		return nil, err
+	}
+	return &tagsOutput{Tags: append([]tag{}, t.tags...)}, nil
 }

@@ -4,11 +4,19 @@ import (
 	"gust/stepfunctions/asl"
 )
 
+// maxDiagnostics is how many diagnostics ValidateStateMachineDefinition returns at most, and by default.
+const maxDiagnostics = 100
+
+// parseDefinition compiles a definition for a type of state machine.
+func parseDefinition(definition, machineType string) (*asl.Machine, asl.Diagnostics) {
+	return asl.ParseFor(definition, machineType == typeExpress)
+}
+
 type validateInput struct {
 	Definition *string `json:"definition"`
 	Type       *string `json:"type"`
 	Severity   *string `json:"severity"`
-	MaxResults *int    `json:"maxResults"`
+	MaxResults *int64  `json:"maxResults"`
 }
 
 type diagnosticItem struct {
@@ -27,28 +35,23 @@ type validateOutput struct {
 func (s *Service) validateDefinition(_ request, in *validateInput) (*validateOutput, error) {
 	var v violations
 	v.required("definition", in.Definition != nil)
-	if in.Definition != nil {
-		v.length("definition", *in.Definition, 0, asl.MaxDefinitionBytes)
-	}
-	v.oneOf("type", orText(in.Type, typeStandard), typeStandard, typeExpress)
-	severity := orText(in.Severity, string(asl.SeverityError))
-	v.oneOf("severity", severity, string(asl.SeverityError), string(asl.SeverityWarning))
-	limit := defaultPage
-	if in.MaxResults != nil {
-		v.between("maxResults", *in.MaxResults, 0, defaultPage)
-		if *in.MaxResults > 0 {
-			limit = *in.MaxResults
-		}
-	}
+	v.secret("definition", in.Definition, 1, asl.MaxDefinitionBytes)
+	v.oneOf("type", in.Type, typeStandard, typeExpress)
+	v.oneOf("severity", in.Severity, string(asl.SeverityError), string(asl.SeverityWarning))
+	v.between("maxResults", in.MaxResults, 0, maxDiagnostics)
 	if err := v.err(); err != nil {
 		return nil, err
 	}
-	_, problems := asl.Parse(*in.Definition)
+	limit := maxDiagnostics
+	if in.MaxResults != nil && *in.MaxResults > 0 {
+		limit = int(*in.MaxResults)
+	}
+	_, problems := parseDefinition(*in.Definition, orText(in.Type, typeStandard))
 	out := &validateOutput{Result: "OK", Diagnostics: []diagnosticItem{}}
 	if len(problems.Errors()) > 0 {
 		out.Result = "FAIL"
 	}
-	if severity == string(asl.SeverityError) {
+	if orText(in.Severity, string(asl.SeverityError)) == string(asl.SeverityError) {
 		problems = problems.Errors()
 	}
 	for i, d := range problems {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ func (m leakChecked) Run() int {
 //	exits CODE gust ...        the exit code is CODE
 //	until REGEXP gust ...      repeats the command until its output, or what it says on standard error, matches
 //	await FILE                 waits until the file exists
+//	keep NAME                  sets a variable to what the last command printed, without quotes around it
 //
 // A script runs in its own folder, with the pipelines of testdata/dags, the state machines of testdata/machines and a small
 // config.yaml unless it brings its own.
@@ -50,7 +52,7 @@ func TestScript(t *testing.T) {
 		Setup:              setUpScript,
 		RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": scriptExits, "until": scriptUntil, "await": scriptAwait,
+			"exits": scriptExits, "until": scriptUntil, "await": scriptAwait, "keep": scriptKeep,
 		},
 	})
 }
@@ -121,6 +123,13 @@ func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
 		_ = ts.Exec(args[1], args[2:]...)
 		return pattern.MatchString(ts.ReadFile("stdout") + ts.ReadFile("stderr"))
 	})
+}
+
+func scriptKeep(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: keep NAME")
+	}
+	ts.Setenv(args[0], strings.Trim(strings.TrimSpace(ts.ReadFile("stdout")), `"`))
 }
 
 func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {

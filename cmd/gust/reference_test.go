@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"gust/cmd/gust/sfnapi"
 )
 
 var update = flag.Bool("update", false, "write docs/cli.md anew")
@@ -93,6 +95,7 @@ func writeCommand(b *strings.Builder, c *cobra.Command, heading string) {
 	}
 	fmt.Fprintf(b, "%s %s\n\n%s", heading, c.CommandPath(), prose(text))
 	if c.HasSubCommands() {
+		writeFlags(b, c)
 		for _, sub := range c.Commands() {
 			writeCommand(b, sub, heading+"#")
 		}
@@ -109,10 +112,13 @@ func writeCommand(b *strings.Builder, c *cobra.Command, heading string) {
 	}
 }
 
+// shared reports the flags that all commands of the Step Functions API have; their group's text tells them once.
+func shared(f *pflag.Flag) bool { return f.Annotations[sfnapi.Shared] != nil }
+
 func writeFlags(b *strings.Builder, c *cobra.Command) {
 	rows := ""
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Hidden || f.Name == "help" || c.InheritedFlags().Lookup(f.Name) != nil {
+		if f.Hidden || f.Name == "help" || shared(f) || c.InheritedFlags().Lookup(f.Name) != nil {
 			return
 		}
 		name := "`--" + f.Name + "`"

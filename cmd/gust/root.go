@@ -116,6 +116,7 @@ func newRoot(std streams) *cobra.Command {
 		c.standaloneCommand(), c.schedulerCommand(),
 		c.dagsCommand(), runs.Runs(), c.tasksCommand(), runs.Backfill(), look.Assets(), look.Triggers(), c.operatorsCommand(),
 		c.connectionsCommand(), c.variablesCommand(), c.poolsCommand(), c.configCommand(), c.rotateCommand("settings"),
+		c.sfnCommand(),
 		c.dbCommand(), c.infoCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	root.AddCommand(admin.System()...)
@@ -134,6 +135,7 @@ func newRoot(std streams) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "serve", Title: "Serve:"},
 		&cobra.Group{ID: "pipelines", Title: "Pipelines:"},
+		&cobra.Group{ID: "stepfunctions", Title: "Step Functions:"},
 		&cobra.Group{ID: "settings", Title: "Connections and settings:"},
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)

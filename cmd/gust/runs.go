@@ -93,8 +93,13 @@ func (c *cli) noteWaiting(cmd *cobra.Command, a *app.App, run *dag.Run) {
 	if err != nil {
 		return // a note is not worth an error
 	}
+	isBroken := func(e store.ImportError) bool { return e.FileLoc == row.FileLoc }
 	broken, err := a.Store.ImportErrorList(cmd.Context())
-	if err == nil && slices.ContainsFunc(broken, func(e store.ImportError) bool { return e.FileLoc == row.FileLoc }) {
+	if err != nil || !slices.ContainsFunc(broken, isBroken) {
+		return
+	}
+	// The daemon may not have seen yet that the file has been mended.
+	if now, err := a.Pipelines(cmd.Context()); err == nil && slices.ContainsFunc(now.Errors, isBroken) {
 		c.note("%s cannot be loaded as it is now: the run uses the last good version of DAG %s.", shorten(row.FileLoc), run.DagID)
 	}
 }

@@ -154,10 +154,11 @@ func escape(text string) int {
 	return strings.IndexByte(text, 'm') + 1
 }
 
-// Colours of task states on a terminal, near Airflow's.
+// Colours of task states on a terminal, near Airflow's, and of states of a state machine.
 var stateColours = map[string]string{
 	"success": "32", "failed": "31", "running": "92", "queued": "90", "scheduled": "90", "skipped": "95",
 	"upstream_failed": "33", "up_for_retry": "93", "up_for_reschedule": "96", "deferred": "35", "none": "90",
+	"caught": "33", "aborted": "95",
 }
 
 // paint colours a text by a state; without colours it returns it unchanged.
@@ -173,6 +174,7 @@ func paint(colours bool, state, text string) string {
 var stateSymbols = map[string]string{
 	"success": "✓", "failed": "✗", "running": "●", "queued": "·", "scheduled": "·", "skipped": "-",
 	"upstream_failed": "!", "up_for_retry": "↻", "up_for_reschedule": "↻", "deferred": "○", "none": " ",
+	"caught": "!", "aborted": "-",
 }
 
 func symbol(state string) string {

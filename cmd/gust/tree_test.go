@@ -137,7 +137,12 @@ func TestScriptsCoverTheCommands(t *testing.T) {
 			}
 			name := strings.TrimPrefix(cmd.CommandPath(), "gust ")
 			used[name] = true
-			cmd.Flags().Visit(func(f *pflag.Flag) { used[name+" --"+f.Name] = true })
+			cmd.Flags().Visit(func(f *pflag.Flag) {
+				used[name+" --"+f.Name] = true
+				if shared(f) {
+					used["--"+f.Name] = true
+				}
+			})
 		}
 	}
 	for _, leaf := range leaves(newTestRoot()) {
@@ -146,10 +151,41 @@ func TestScriptsCoverTheCommands(t *testing.T) {
 			t.Errorf("no script runs gust %s", name)
 		}
 		leaf.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if inherited := leaf.InheritedFlags().Lookup(f.Name); inherited == nil && f.Name != "help" && !used[name+" --"+f.Name] {
+			inherited := leaf.InheritedFlags().Lookup(f.Name) != nil || shared(f) && used["--"+f.Name]
+			if !inherited && f.Name != "help" && !used[name+" --"+f.Name] {
 				t.Errorf("no script uses gust %s --%s", name, f.Name)
 			}
 		})
+	}
+}
+
+// TestStepFunctionsExamplesRun holds the scripts to the examples of `gust sfn`: each stands in one, word by word.
+func TestStepFunctionsExamplesRun(t *testing.T) {
+	t.Parallel()
+	paths, err := filepath.Glob("testdata/script/sfn*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := map[string]bool{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script, _, _ := strings.Cut(string(text), "\n-- ")
+		for _, words := range gustLines(script) {
+			run[strings.Join(words, " ")] = true
+		}
+	}
+	for _, leaf := range leaves(newTestRoot()) {
+		if leaf.Parent().Name() != "sfn" {
+			continue
+		}
+		for _, words := range gustLines(leaf.Example) {
+			if !run[strings.Join(words, " ")] {
+				t.Errorf("no script runs the example: gust %s", strings.Join(words, " "))
+			}
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"gust/internal/param"
 )
@@ -39,6 +40,10 @@ type Params struct {
 	Verify Verify `json:"verify,omitzero" param:"verify" template:"true" doc:"Whether TLS certificates are verified: true, false, or the path of a CA bundle. Default: the connection's verify, then AWS_CA_BUNDLE."`
 
 	BotocoreConfig map[string]any `json:"botocore_config,omitzero" param:"botocore_config" doc:"Client settings under their botocore names (retries, connect_timeout, read_timeout, max_pool_connections, proxies, ...). Replaces the connection's config_kwargs as a whole, also when it is empty."`
+
+	// Patience is the least read timeout: an operator whose calls are answered late (a long poll, a synchronous
+	// execution) sets it. A shorter read_timeout, also the default of 60 s, is raised to it.
+	Patience time.Duration `json:"patience,omitzero"`
 }
 
 // Key identifies the parameters: equal keys mean equal clients. It is stable across processes.

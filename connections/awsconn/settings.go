@@ -346,6 +346,9 @@ func (s *settings) config(e *extra, p Params) (err error) {
 	if s.service == serviceLambda && !s.boto.readSet {
 		s.boto.readTimeout = lambdaTimeout
 	}
+	if own := s.boto.readTimeout; own > 0 { // 0 is none
+		s.boto.readTimeout = max(own, p.Patience)
+	}
 	for _, w := range s.boto.warnings {
 		s.warn("%s.%s", key, w)
 	}

@@ -93,6 +93,28 @@ func TestReadTimeout(t *testing.T) {
 	}
 }
 
+// A call whose answer is known to come late is waited for, whatever the connection's read timeout is.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, false)
+	f.answer = func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		select {
+		case <-r.Context().Done():
+			return true
+		case <-time.After(200 * time.Millisecond):
+			return false
+		}
+	}
+	c := f.conn(t, record{"config_kwargs": record{"read_timeout": 0.05, "retries": record{"max_attempts": 0}}})
+	pool := testPool()
+	if err := call(t, pool, c, Params{}); err == nil {
+		t.Error("the read timeout has no effect")
+	}
+	if err := call(t, pool, c, Params{Patience: time.Minute}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTimeoutsReachTheTransport(t *testing.T) {
 	t.Parallel()
 	l := &loader{settings: &settings{}}

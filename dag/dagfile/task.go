@@ -3,6 +3,7 @@ package dagfile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func (b *builder) readTask(n *node) {
 		s = n.group.scope
 	}
 	spec := b.operator(n)
-	p := &operatorParams{b: b, n: n, spec: spec, vals: map[string]argument{}}
+	p := &operatorParams{b: b, n: n, spec: spec, vals: map[string]argument{}, files: map[string]*source{}}
 	if spec != nil {
 		p.schema = spec.Schema()
 		n.task.Operator, n.task.Inline = spec.Name, spec.Inline
@@ -246,6 +247,8 @@ type operatorParams struct {
 	// expanding are the parameters that the task is mapped over.
 	expanding []string
 	fn        *decorated // nil for an operator task
+	// files are the texts of the parameters that name a file instead of giving the text.
+	files map[string]*source
 }
 
 func (p *operatorParams) declares(key string) bool {
@@ -303,6 +306,7 @@ func (p *operatorParams) decode() {
 		t.Params = raw
 	}
 	op := p.spec.New()
+	raw = p.texts(raw)
 	var errs []*param.Error
 	if t.Mapped != nil {
 		errs = p.decodeMapped(raw)
@@ -324,6 +328,18 @@ func (p *operatorParams) decode() {
 	if parker, ok := op.(operators.Parker); ok {
 		t.Parks = parker.Parks()
 	}
+}
+
+// texts puts the texts of files in the place of their names.
+func (p *operatorParams) texts(raw map[string]any) map[string]any {
+	if len(p.files) == 0 {
+		return raw
+	}
+	whole := maps.Clone(raw)
+	for key, file := range p.files {
+		whole[key] = string(file.text)
+	}
+	return whole
 }
 
 // relativeDuration turns dag-factory's relative text ("1 day") into a duration text; other values stay.
@@ -385,25 +401,39 @@ func (p *operatorParams) report(e *param.Error) {
 			v = next
 		}
 	}
-	p.b.fail(v.pos, path, problem)
+	at = v.pos
+	if file := p.files[p.spelling(e.Path[0])]; file != nil {
+		at = pos{file, place{1, 1}}
+		if e.Line > 0 {
+			at.place = place{int32(e.Line), int32(max(e.Column, 1))}
+		}
+	} else if e.Line > 0 && v.kind == kindText {
+		at = p.b.inside(v, e.Line, max(e.Column, 1))
+	}
+	p.b.fail(at, path, problem)
 }
 
 // find returns the parameter under a name, its aliases included.
 func (p *operatorParams) find(name string) *argument {
-	if a, ok := p.vals[name]; ok {
+	if a, ok := p.vals[p.spelling(name)]; ok {
 		return &a
+	}
+	return nil
+}
+
+// spelling is the name under which the file gives a parameter, "" when it does not.
+func (p *operatorParams) spelling(name string) string {
+	if _, ok := p.vals[name]; ok {
+		return name
 	}
 	f, ok := p.schema.Field(name)
 	if !ok {
-		return nil
+		return ""
 	}
-	if a, ok := p.vals[f.Name]; ok {
-		return &a
-	}
-	for _, n := range f.Aliases {
-		if a, ok := p.vals[n]; ok {
-			return &a
+	for _, n := range append([]string{f.Name}, f.Aliases...) {
+		if _, ok := p.vals[n]; ok {
+			return n
 		}
 	}
-	return nil
+	return ""
 }

@@ -36,7 +36,14 @@ func (p *operatorParams) templates() {
 		if key == "bash_command" {
 			p.b.warnExpanded(a)
 		}
-		if !f.Template {
+		switch {
+		case f.Template:
+		case len(f.Ext) > 0: // a text in a language of its own, or the name of its file
+			if v := p.b.plain(a.val, a.path); v.kind == kindText && f.NamesFile(v.data) {
+				p.text(key, v, a.path)
+			}
+			continue
+		default:
 			p.untemplated(a.val, a.path, f.Name)
 			continue
 		}
@@ -126,18 +133,32 @@ func (b *builder) inside(v *value, row, column int) pos {
 
 func indent(line string) int32 { return int32(len(line) - len(strings.TrimLeft(line, " "))) }
 
-// file checks that a template file exists, where a worker will look for it, and that it compiles. As with Jinja's
-// loader a name stays inside the folders: ".." does not lead out, and a leading "/" is the root of each folder.
+// file checks that a template file exists, where a worker will look for it, and that it compiles.
 func (p *operatorParams) file(v *value, path, name string) {
-	b := p.b
+	file, text, ok := p.b.lookUp(v, path, name, "template file", "a command that ends like a file name needs a space at its end")
+	if ok {
+		p.checkFile(file, text, path)
+	}
+}
+
+// text reads the file that a parameter names instead of giving its text.
+func (p *operatorParams) text(key string, v *value, path string) {
+	file, text, ok := p.b.lookUp(v, path, v.data.(string), "file", "or the text itself instead of a name")
+	if ok {
+		p.files[key] = &source{path: file, text: []byte(text)}
+	}
+}
+
+// lookUp reads a file where a worker will look for it. As with Jinja's loader a name stays inside the folders: ".." does
+// not lead out, and a leading "/" is the root of each folder.
+func (b *builder) lookUp(v *value, path, name, what, hint string) (file, text string, ok bool) {
 	local := filepath.FromSlash(strings.TrimLeft(name, "/"))
-	hint := "a command that ends like a file name needs a space at its end"
 	if !filepath.IsLocal(local) {
 		b.fail(v.pos, path, Problem{
-			Message: fmt.Sprintf("the template file %q lies outside of its folder", clip(name)),
+			Message: fmt.Sprintf("the %s %q lies outside of its folder", what, clip(name)),
 			Hint:    "add the folder to template_searchpath; " + hint,
 		})
-		return
+		return "", "", false
 	}
 	var paths []string
 	for _, dir := range append([]string{filepath.Dir(b.path)}, b.d.TemplateSearchPath...) {
@@ -147,18 +168,18 @@ func (p *operatorParams) file(v *value, path, name string) {
 		text, err := os.ReadFile(candidate)
 		switch {
 		case err == nil:
-			p.checkFile(candidate, string(text), path)
-			return
+			return candidate, string(text), true
 		case !errors.Is(err, fs.ErrNotExist):
-			b.errorf(v.pos, path, "cannot read the template file: %v", err)
-			return
+			b.errorf(v.pos, path, "cannot read the %s: %v", what, err)
+			return "", "", false
 		}
 	}
 	b.fail(v.pos, path, Problem{
-		Message:  fmt.Sprintf("there is no template file %q", clip(name)),
+		Message:  fmt.Sprintf("there is no %s %q", what, clip(name)),
 		Expected: "a file at " + strings.Join(paths, " or "),
 		Hint:     hint,
 	})
+	return "", "", false
 }
 
 func (p *operatorParams) checkFile(file, text, path string) {

@@ -20,6 +20,8 @@ import (
 	"gust/operators/shell"
 	opsql "gust/operators/sqlquery"
 	opstepfunctions "gust/operators/stepfunctions"
+	"gust/operators/stepfunctions/activity"
+	"gust/operators/stepfunctions/statemachine"
 	"gust/sensors"
 	sensexternal "gust/sensors/external"
 	sensfiles "gust/sensors/files"
@@ -67,11 +69,22 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 	clients := trigstepfunctions.FromPool(p.aws)
 	defaults := sensors.Defaults{Timeout: p.sensorTimeout, Deferrable: p.defaultDeferrable}
 	callables := python.Deps{Pool: p.python, Home: p.home, Path: []string{p.dagsFolder}, Sensors: defaults}
-	err := errors.Join(
-		shell.Register(ops, shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter, Mask: p.mask}),
+	commands := shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter, Mask: p.mask}
+	filters, err := shell.NewFilters(commands)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = errors.Join(
+		shell.Register(ops, commands),
 		python.Register(ops, callables),
 		core.Register(ops, core.Deps{Runs: p.runs, DefaultDeferrable: p.defaultDeferrable}),
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
+		statemachine.Register(ops, statemachine.Deps{
+			Clients: clients, Diagnose: diagnose, DefaultDeferrable: p.defaultDeferrable,
+		}),
+		activity.Register(ops, activity.Deps{
+			Clients: clients, Run: filtered(filters), DefaultDeferrable: p.defaultDeferrable,
+		}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
 		ophttp.Register(ops, p.http),
 		opbatch.Register(ops, opbatch.Deps{Clients: trigbatch.FromPool(p.aws), DefaultDeferrable: p.defaultDeferrable}),
@@ -91,6 +104,14 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections}),
 	)
 	return ops, waits, err
+}
+
+// filtered has the shell's filters do the work of activities.
+func filtered(filters *shell.Filters) activity.Runner {
+	return func(ctx context.Context, t operators.Task, c activity.Command) (activity.Ended, error) {
+		end, err := filters.Run(ctx, t, shell.Filter{Line: c.Line, Input: c.Input, Env: c.Env, MaxOutput: c.MaxOutput})
+		return activity.Ended{Output: end.Output, Cut: end.Cut, Errors: end.Errors, Code: end.Code}, err
+	}
 }
 
 // Catalog is the registry of operators for looking only: nothing in it can run.

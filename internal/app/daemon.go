@@ -120,7 +120,7 @@ func (d *Daemon) startService(ctx context.Context, cfg *config.Config, opts Opti
 	if err != nil {
 		return "", err
 	}
-	d.Service = service
+	d.Service = service.Service
 	d.undo = append(d.undo, service.Stop)
 	d.undo = append(d.undo, func(context.Context) error { withdraw(cfg.Home()); return nil })
 	if err := announce(cfg.Home(), service.Endpoint()); err != nil {

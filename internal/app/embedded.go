@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +35,7 @@ func announced(home string) string {
 	if err != nil {
 		return ""
 	}
-	endpoint := strings.TrimSpace(string(raw))
+	endpoint, _, _ := strings.Cut(strings.TrimSpace(string(raw)), "\n")
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(endpoint, "http://"), time.Second)
 	if err != nil {
 		return ""
@@ -42,11 +44,20 @@ func announced(home string) string {
 	return endpoint
 }
 
-// embeddedConnection is aws_default while nobody defines it: the embedded service, which accepts any credentials.
+// embeddedConnection is aws_default while nobody defines it: the embedded service, which accepts any credentials unless
+// it has keys.
 func embeddedConnection(cfg *config.Config, endpoint string) *connections.Connection {
+	region := cfg.StepFunctions.Region
+	if own := announcedRegion(cfg.Home(), endpoint); own != "" {
+		region = own
+	}
 	// Any password will do; a random one keeps the log masker from hiding ordinary words.
 	login, password := "embedded", rand.Text()
-	extra, err := json.Marshal(map[string]any{"region_name": cfg.StepFunctions.Region, "endpoint_url": endpoint})
+	if keys := cfg.StepFunctions.AccessKeys; len(keys) > 0 {
+		login = slices.Min(slices.Collect(maps.Keys(keys)))
+		password = keys[login]
+	}
+	extra, err := json.Marshal(map[string]any{"region_name": region, "endpoint_url": endpoint})
 	if err != nil {
 		panic(err) // two texts always marshal
 	}
@@ -65,32 +76,56 @@ type EmbeddedOptions struct {
 }
 
 // Embedded starts the embedded Step Functions service of a configuration. Stop it.
-func Embedded(ctx context.Context, cfg *config.Config, opts EmbeddedOptions) (*stepfunctions.Service, error) {
+func Embedded(ctx context.Context, cfg *config.Config, opts EmbeddedOptions) (*EmbeddedService, error) {
 	set, err := lambdaHandlers(cfg)
 	if err != nil {
 		return nil, err
 	}
+	own := cfg.StepFunctions
+	faults, err := serviceFaults(cfg)
+	if err != nil {
+		return nil, err
+	}
 	c := stepfunctions.Config{
-		AccountID: cfg.StepFunctions.AccountID, Region: cfg.StepFunctions.Region,
-		Addr:     net.JoinHostPort(cfg.StepFunctions.Host, strconv.Itoa(cfg.StepFunctions.Port)),
-		DataPath: cfg.StepFunctions.Database, StateMachinesDir: existing(cfg.StepFunctions.StateMachinesFolder),
-		Handlers: set, WaitScale: cfg.StepFunctions.WaitTimeScale, Logger: opts.Log, OnStart: opts.OnStart,
+		AccountID: own.AccountID, Region: own.Region, Addr: net.JoinHostPort(own.Host, strconv.Itoa(own.Port)),
+		DataPath: own.Database, StateMachinesDir: existing(own.StateMachinesFolder),
+		Handlers: set, WaitScale: own.WaitTimeScale, Logger: opts.Log, OnStart: opts.OnStart,
+		MockFile: own.MockConfig, S3Folder: own.S3Folder, AccessKeys: own.AccessKeys, Faults: faults,
 	}
 	if opts.Ephemeral {
 		c.DataPath, c.Addr = "", "127.0.0.1:0"
 	}
-	service, err := stepfunctions.New(c)
+	delivery, err := startEvents(ctx, cfg, opts.Log)
 	if err != nil {
-		return nil, fmt.Errorf("embedded Step Functions service: %w", err)
+		return nil, err
 	}
-	if err := service.Start(ctx); err != nil {
+	c.Queues, c.Events = delivery.handler(own.AccessKeys), delivery.sink()
+	service, err := stepfunctions.New(c)
+	if err == nil {
+		err = service.Start(ctx)
+	}
+	if err != nil {
+		err = errors.Join(err, delivery.stop(ctx))
 		var listen *net.OpError
 		if errors.As(err, &listen) {
 			return nil, fmt.Errorf("embedded Step Functions service: %w; choose another port with stepfunctions.port, or 0 for any", err)
 		}
 		return nil, fmt.Errorf("embedded Step Functions service: %w", err)
 	}
-	return service, nil
+	return &EmbeddedService{Service: service, events: delivery}, nil
+}
+
+// EmbeddedService is the service with the delivery of its events.
+type EmbeddedService struct {
+	*stepfunctions.Service
+	events *eventDelivery
+}
+
+// Stop ends the service and then, when nothing more can happen, the delivery of its events.
+func (s *EmbeddedService) Stop(ctx context.Context) error {
+	// Long polls would hold the listener.
+	s.events.queues.Stop()
+	return errors.Join(s.Service.Stop(ctx), s.events.stop(ctx))
 }
 
 // existing is the folder, or "" when there is none: the default folders need not exist.
@@ -120,11 +155,14 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 		}
 	}
 	for name, text := range cfg.StepFunctions.Handlers {
-		if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
-			set[name] = handlers.Handler{URL: text}
-			continue
+		h, err := handlers.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("stepfunctions.handlers: %s: %w", name, err)
 		}
-		set[name] = handlers.Handler{Command: []string{"sh", "-c", text}, Env: childprocess.Marks(cfg.Home(), name)}
+		if len(h.Command) > 0 {
+			h.Env = childprocess.Marks(cfg.Home(), name)
+		}
+		set[name] = h
 	}
 	return set, nil
 }

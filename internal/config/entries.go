@@ -52,7 +52,7 @@ func newEntry(s *setting, value any, f found) Entry {
 		e.Source = SourceDefault
 	}
 	e.plain = e.Value
-	if s.secret && e.Value != "" {
+	if s.secret && e.Value != s.standard {
 		e.Value = mask
 	}
 	return e

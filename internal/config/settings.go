@@ -135,8 +135,20 @@ type StepFunctions struct {
 	Database            string  `key:"database" default:"stepfunctions.db" required:"true" path:"home" doc:"The file of its state, relative to the home folder."`
 	StateMachinesFolder string  `key:"state_machines_folder" default:"examples/state_machines" path:"config" doc:"The folder with <name>.asl.json files, created or updated as state machines at the start; empty: none."`
 	HandlersFolder      string  `key:"handlers_folder" default:"examples/handlers" path:"config" doc:"The folder of executables that serve the Lambda functions of their names, JSON in and out; empty: none."`
-	Handlers            Map     `key:"handlers" default:"{}" doc:"Further Lambda functions, by name or ARN: a command line for sh, or the URL of an HTTP endpoint."`
+	Handlers            Map     `key:"handlers" default:"{}" doc:"Further Lambda functions and integrations, by name or ARN: a command, a URL, answer:JSON or fault:NAME CAUSE."`
+	MockConfig          string  `key:"mock_config" default:"" path:"config" doc:"A file of mocked responses like AWS's MockConfigFile.json, for executions of ARN#TestCase; empty: none."`
+	S3Folder            string  `key:"s3_folder" default:"" path:"config" doc:"The folder that stands for S3 in distributed maps, with a sub-folder for each bucket; empty: none."`
+	AccessKeys          Map     `key:"access_keys" default:"{}" secret:"true" doc:"Secret access keys by the ids of their keys; if there are any, requests must be signed with one of them."`
 	WaitTimeScale       float64 `key:"wait_time_scale" default:"1" min:"0" doc:"What the seconds of Wait states are multiplied with: 0.01 makes a minute less than a second."`
+
+	Faults         Map           `key:"faults" default:"{}" doc:"What goes wrong on purpose, by operation or *, such as: throttle probability=0.1; latency delay=50ms."`
+	ThrottleScale  float64       `key:"throttle_scale" default:"0" min:"0" doc:"What AWS's quotas of API requests are multiplied with to throttle requests; 0: no throttling."`
+	ConsistencyLag time.Duration `key:"consistency_lag" default:"0" min:"0" doc:"How old the answers of describing and listing operations may be, as at AWS."`
+
+	EventsWebhook string `key:"events_webhook" default:"" doc:"The URL that status changes of executions are posted to, as EventBridge's events; empty: none."`
+	EventsFile    string `key:"events_file" default:"" path:"home" doc:"The file that they are appended to, one on a line, relative to the home folder; empty: none."`
+	EventsQueue   string `key:"events_queue" default:"" doc:"The queue that they are sent to; the service answers Amazon SQS's requests on its own address; empty: none."`
+	EventsFaults  Map    `key:"events_faults" default:"{}" doc:"What goes wrong with them on purpose: loss, duplicates, reordering (each from 0 to 1) and delay."`
 }
 
 // Map is a setting that maps names to texts. Names keep their case.

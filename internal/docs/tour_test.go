@@ -230,7 +230,7 @@ func (s *session) show(f fence) {
 
 // changing are the commands that are run once. Others look, and are repeated until they show what is expected: what a
 // command before them has set off may take a moment.
-var changing = regexp.MustCompile(`trigger|test|make|kill|sed|add|delete|set|import|&$`)
+var changing = regexp.MustCompile(`trigger|test|make|kill|sed|add|delete|set|import|sfn (create|run|start)|&$`)
 
 func (s *session) command(line int, command string, want []string) {
 	s.t.Helper()
@@ -249,7 +249,7 @@ func (s *session) command(line int, command string, want []string) {
 		s.pause(20 * time.Millisecond)
 	}
 	if m := background.FindStringSubmatch(command); m != nil {
-		s.await(filepath.Join(s.dir, m[1]), "gust is ready")
+		s.await(filepath.Join(s.dir, m[1]), "gust is ready", "Stop it with Ctrl-C")
 	}
 	if strings.HasPrefix(command, "kill ") {
 		s.run("wait") // the reader is slower than a daemon that ends
@@ -257,19 +257,21 @@ func (s *session) command(line int, command string, want []string) {
 }
 
 // background is a daemon that is started in the background, and where its messages go.
-var background = regexp.MustCompile(`2> (\S+) &$`)
+var background = regexp.MustCompile(`> (\S+) &$`)
 
-func (s *session) await(file, text string) {
+// await waits until a file says one of the texts.
+func (s *session) await(file string, texts ...string) {
 	s.t.Helper()
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) {
-		if have, err := os.ReadFile(file); err == nil && strings.Contains(string(have), text) {
+		have, err := os.ReadFile(file)
+		if err == nil && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(string(have), text) }) {
 			return
 		}
 		s.pause(10 * time.Millisecond)
 	}
 	have, _ := os.ReadFile(file)
-	s.t.Fatalf("%s: %s does not say %q:\n%s", s.page, filepath.Base(file), text, have)
+	s.t.Fatalf("%s: %s does not say %q:\n%s", s.page, filepath.Base(file), texts, have)
 }
 
 func (s *session) pause(d time.Duration) {

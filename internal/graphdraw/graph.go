@@ -246,7 +246,7 @@ func (g *Graph) Mermaid() string {
 	return b.String()
 }
 
-// colour is Airflow's colour of a task state.
+// colour is Airflow's colour of a task state, or that of what came of a state of a state machine.
 func colour(class string) string {
 	if c, ok := colours[class]; ok {
 		return c
@@ -257,5 +257,5 @@ func colour(class string) string {
 var colours = map[string]string{
 	"success": "green", "failed": "red", "running": "lime", "queued": "gray", "scheduled": "tan", "skipped": "hotpink",
 	"upstream_failed": "orange", "up_for_retry": "gold", "up_for_reschedule": "turquoise", "deferred": "mediumpurple",
-	"removed": "lightgrey", "restarting": "violet",
+	"removed": "lightgrey", "restarting": "violet", "caught": "orange", "aborted": "hotpink",
 }

@@ -13,7 +13,8 @@
 //	required  "true": must be given and not null
 //	default   the value when absent, in the notation of a file
 //	template  "true": rendered before the task runs
-//	ext       file endings (".sh,.bash") that make a templated string the name of a template file
+//	ext       file endings (".sh,.bash") that make a string the name of a file: of a template file if the parameter is
+//	          templated, otherwise of one whose text is the value, as it is
 //	enum      the legal values, comma separated
 //	alias     other spellings of the name, comma separated (older Airflow names)
 //
@@ -73,6 +74,8 @@ type Error struct {
 	Problem  string // what was wrong, lower case, without a full stop
 	Expected string // what was expected, or ""
 	Nearest  string // the nearest valid name, or ""
+	// Line and Column, from 1, are the place in the text at Path, when it has an inner form; 0 is the value as a whole.
+	Line, Column int
 }
 
 func (e *Error) Error() string {
@@ -80,6 +83,9 @@ func (e *Error) Error() string {
 	if len(e.Path) > 0 {
 		b.WriteString(strings.Join(e.Path, "."))
 		b.WriteString(": ")
+	}
+	if e.Line > 0 {
+		fmt.Fprintf(&b, "line %d, column %d: ", e.Line, e.Column)
 	}
 	b.WriteString(e.Problem)
 	if e.Expected != "" {
@@ -242,7 +248,9 @@ func (s *Schema) Decode(dst any, raw map[string]any, deferTemplates bool) []*Err
 func under(name string, err error) *Error {
 	var pe *Error
 	if errors.As(err, &pe) {
-		return &Error{Path: append([]string{name}, pe.Path...), Problem: pe.Problem, Expected: pe.Expected, Nearest: pe.Nearest}
+		inner := *pe
+		inner.Path = append([]string{name}, pe.Path...)
+		return &inner
 	}
 	return &Error{Path: []string{name}, Problem: err.Error()}
 }
@@ -257,6 +265,13 @@ func (f *Field) set(v reflect.Value, value any) error {
 		}
 	}
 	return nil
+}
+
+// NamesFile reports whether a value of the parameter is the name of a file, which is read instead of it and not
+// rendered.
+func (f *Field) NamesFile(value any) bool {
+	text, ok := value.(string)
+	return ok && !f.Template && slices.ContainsFunc(f.Ext, func(ext string) bool { return strings.HasSuffix(text, ext) })
 }
 
 // HasTemplate reports whether the value, or anything inside it, holds a Jinja marker.

@@ -218,10 +218,15 @@ func (b *Bash) environment(t operators.Task, marker string) []string {
 	for k, v := range b.Env {
 		env = append(env, k+"="+v)
 	}
+	env = append(env, attemptEnv(t)...)
+	return append(env, marker, childprocess.ParentMark())
+}
+
+// attemptEnv describes the attempt to its command.
+func attemptEnv(t operators.Task) []string {
 	owner := ""
 	if spec := t.Spec(); spec != nil {
 		owner = spec.Owner
 	}
-	env = append(env, childprocess.AttemptEnv(t.Attempt(), owner, t.Run().LogicalDate)...)
-	return append(env, marker, childprocess.ParentMark())
+	return childprocess.AttemptEnv(t.Attempt(), owner, t.Run().LogicalDate)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -29,6 +30,12 @@ type command struct {
 	log      *slog.Logger
 	decode   func([]byte) string
 	keepLast bool
+	// stdin is the standard input; nil is none.
+	stdin *os.File
+	// out reads the standard output to its end instead of having it logged; nil logs it.
+	out func(io.Reader)
+	// tail gets the standard error as well as the log; nil for nobody.
+	tail io.Writer
 
 	stdout, stderr childprocess.Lines
 }
@@ -70,7 +77,11 @@ func (c *command) run(ctx context.Context, s *childprocess.Starter) (exit, error
 		return exit{}, errors.Join(fmt.Errorf("a pipe for the output: %w", err), outW.Close())
 	}
 	defer func() { _ = errR.Close() }() // closed twice at worst
-	proc, err := s.Start(path, c.args, &os.ProcAttr{Dir: c.dir, Env: c.env, Files: []*os.File{s.Null(), outW, errW}})
+	stdin := c.stdin
+	if stdin == nil {
+		stdin = s.Null()
+	}
+	proc, err := s.Start(path, c.args, &os.ProcAttr{Dir: c.dir, Env: c.env, Files: []*os.File{stdin, outW, errW}})
 	err = errors.Join(err, outW.Close(), errW.Close())
 	if err != nil {
 		return exit{}, fmt.Errorf("starting bash: %w", err)
@@ -78,8 +89,8 @@ func (c *command) run(ctx context.Context, s *childprocess.Starter) (exit, error
 	c.stdout = childprocess.Lines{Log: c.log.With("source", "stdout"), Decode: c.decode, Keep: c.keepLast}
 	c.stderr = childprocess.Lines{Log: c.log.With("source", "stderr"), Decode: c.decode}
 	var readers sync.WaitGroup
-	readers.Go(func() { c.stdout.Read(outR) })
-	readers.Go(func() { c.stderr.Read(errR) })
+	readers.Go(func() { c.readOutput(outR) })
+	readers.Go(func() { c.readErrors(errR) })
 	drained := make(chan struct{})
 	go func() { readers.Wait(); close(drained) }()
 
@@ -95,6 +106,21 @@ func (c *command) run(ctx context.Context, s *childprocess.Starter) (exit, error
 		return exit{signal: ws.Signal()}, nil
 	}
 	return exit{status: state.ExitCode()}, nil
+}
+
+func (c *command) readOutput(r io.Reader) {
+	if c.out != nil {
+		c.out(r)
+		return
+	}
+	c.stdout.Read(r)
+}
+
+func (c *command) readErrors(r io.Reader) {
+	if c.tail != nil {
+		r = io.TeeReader(r, c.tail)
+	}
+	c.stderr.Read(r)
 }
 
 // await waits for the shell's end. When ctx ends first, it ends the group and returns the cause.

@@ -100,6 +100,9 @@ func (w *start) execution(ctx context.Context, afresh bool) (string, error) {
 			return arn, err
 		}
 	}
+	if w.input != nil && (rec.Redrive || bool(w.IsRedriveExecution)) {
+		w.t.Log().Warn("state_machine_input is ignored: a redriven execution keeps its input")
+	}
 	switch {
 	case rec.Redrive:
 		return w.redrive(ctx, rec.ExecutionARN, rec, true)
@@ -146,9 +149,9 @@ func (w *start) previous(ctx context.Context) (string, error) {
 	return w.redrive(ctx, arn, record{}, false)
 }
 
-func (w *start) describe(ctx context.Context, arn string) (d *sfn.DescribeExecutionOutput, err error) {
-	err = w.deps.repeat(ctx, w.t, "DescribeExecution", func() error {
-		d, err = stepfunctions.Describe(ctx, w.api, arn)
+func (j *job) describe(ctx context.Context, arn string) (d *sfn.DescribeExecutionOutput, err error) {
+	err = j.family.repeat(ctx, j.t, "DescribeExecution", func() error {
+		d, err = stepfunctions.Describe(ctx, j.api, arn)
 		return err
 	})
 	return d, err
@@ -240,8 +243,8 @@ func (w *start) taken(name, arn string, d *sfn.DescribeExecutionOutput, running 
 }
 
 // redrive calls RedriveExecution, unless this attempt has done so before it was interrupted.
-func (w *start) redrive(ctx context.Context, arn string, rec record, recorded bool) (string, error) {
-	d, err := w.describe(ctx, arn)
+func (j *job) redrive(ctx context.Context, arn string, rec record, recorded bool) (string, error) {
+	d, err := j.describe(ctx, arn)
 	if err != nil {
 		var missing *types.ExecutionDoesNotExist
 		if errors.As(err, &missing) {
@@ -250,34 +253,31 @@ func (w *start) redrive(ctx context.Context, arn string, rec record, recorded bo
 		return "", err
 	}
 	if recorded && (d.Status == types.ExecutionStatusRunning || rec.since(d.RedriveDate)) {
-		w.t.Log().Info("This attempt was interrupted; going on with the execution it redrove: " + arn)
+		j.t.Log().Info("This attempt was interrupted; going on with the execution it redrove: " + arn)
 		return arn, nil
 	}
 	if !recorded {
-		rec = record{ExecutionARN: arn, At: w.t.Now(), Redrive: true, Redrives: aws.ToInt32(d.RedriveCount) + 1}
-		if err := w.t.XComPush(ctx, keyRecord, rec); err != nil {
+		rec = record{ExecutionARN: arn, At: j.t.Now(), Redrive: true, Redrives: aws.ToInt32(d.RedriveCount) + 1}
+		if err := j.t.XComPush(ctx, keyRecord, rec); err != nil {
 			return "", err
 		}
 	}
-	w.redrives = rec.Redrives
-	if w.input != nil {
-		w.t.Log().Warn("state_machine_input is ignored: a redriven execution keeps its input")
-	}
-	token := sha256.Sum256([]byte(w.t.Attempt().String() + "\x00" + arn))
-	err = w.deps.repeat(ctx, w.t, "RedriveExecution "+arn, func() error {
-		_, err := w.api.RedriveExecution(ctx, &sfn.RedriveExecutionInput{
+	j.redrives = rec.Redrives
+	token := sha256.Sum256([]byte(j.t.Attempt().String() + "\x00" + arn))
+	err = j.family.repeat(ctx, j.t, "RedriveExecution "+arn, func() error {
+		_, err := j.api.RedriveExecution(ctx, &sfn.RedriveExecutionInput{
 			ExecutionArn: aws.String(arn), ClientToken: aws.String(hex.EncodeToString(token[:16])),
 		})
 		return err
 	})
 	var refused *types.ExecutionNotRedrivable
 	if errors.As(err, &refused) {
-		return "", operators.Failf("execution %s cannot be redriven: %w; to start a new execution set "+
-			"retry_mode: new and is_redrive_execution: false", arn, err)
+		return "", operators.Failf("execution %s cannot be redriven: %w; StepFunctionStartExecutionOperator "+
+			"with retry_mode: new and is_redrive_execution: false starts a new one", arn, err)
 	}
 	if err != nil {
 		return "", err
 	}
-	w.t.Log().Info(fmt.Sprintf("Redrove State Machine execution for %s: %s", w.StateMachineARN, arn))
+	j.t.Log().Info("Redrove State Machine execution " + arn)
 	return arn, nil
 }

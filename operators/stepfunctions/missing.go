@@ -14,13 +14,6 @@ import (
 	"gust/internal/param"
 )
 
-// machineLister is what the AWS client has beyond what is needed to run executions.
-type machineLister interface {
-	ListStateMachines(
-		context.Context, *sfn.ListStateMachinesInput, ...func(*sfn.Options),
-	) (*sfn.ListStateMachinesOutput, error)
-}
-
 // explained adds to the error of a state machine that does not exist where it was looked for and which one was probably
 // meant. To list them needs a permission of its own; without it only the place is added.
 func (w *start) explained(ctx context.Context, err error) error {
@@ -33,11 +26,9 @@ func (w *start) explained(ctx context.Context, err error) error {
 		place += " at " + w.info.Endpoint
 	}
 	hint := ""
-	if lister, ok := w.api.(machineLister); ok {
-		// One page: it is a hint, not a search.
-		if out, listErr := lister.ListStateMachines(ctx, &sfn.ListStateMachinesInput{MaxResults: 1000}); listErr == nil {
-			hint = nearestMachine(w.machine.Name, out.StateMachines)
-		}
+	// One page: it is a hint, not a search.
+	if out, listErr := w.api.ListStateMachines(ctx, &sfn.ListStateMachinesInput{MaxResults: 1000}); listErr == nil {
+		hint = nearestMachine(w.machine.Name, out.StateMachines)
 	}
 	return fmt.Errorf("there is no state machine %q of account %s in %s%s (%w)", w.machine.Name, w.machine.Account, place, hint, err)
 }

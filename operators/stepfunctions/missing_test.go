@@ -40,16 +40,15 @@ func TestMissingMachineIsExplained(t *testing.T) {
 		api  stepfunctions.API
 		want string
 	}{
-		"near":           {listing{names: []string{"other", "order-fulfilment"}}, `; did you mean "order-fulfilment"? (`},
-		"other account":  {listing{names: []string{"order-fulfillment"}}, "; did you mean arn:aws:states:us-east-1:222222222222:stateMachine:order-fulfillment? ("},
-		"far":            {listing{names: []string{"a", "b"}}, "; there are a, b ("},
-		"far, many":      {listing{names: many}, "; there are x, x, x, x, x, x, x, x, x, x, ... ("},
-		"none":           {listing{}, ", where there are none ("},
-		"no permission":  {listing{err: errors.New("AccessDenied")}, "us-east-1 at http://localhost:1 ("},
-		"cannot be seen": {struct{ stepfunctions.API }{}, "us-east-1 at http://localhost:1 ("},
+		"near":          {listing{names: []string{"other", "order-fulfilment"}}, `; did you mean "order-fulfilment"? (`},
+		"other account": {listing{names: []string{"order-fulfillment"}}, "; did you mean arn:aws:states:us-east-1:222222222222:stateMachine:order-fulfillment? ("},
+		"far":           {listing{names: []string{"a", "b"}}, "; there are a, b ("},
+		"far, many":     {listing{names: many}, "; there are x, x, x, x, x, x, x, x, x, x, ... ("},
+		"none":          {listing{}, ", where there are none ("},
+		"no permission": {listing{err: errors.New("AccessDenied")}, "us-east-1 at http://localhost:1 ("},
 	} {
 		w := &start{
-			api: c.api, info: awsconn.Info{Region: "us-east-1", Endpoint: "http://localhost:1"},
+			job:     job{api: c.api, info: awsconn.Info{Region: "us-east-1", Endpoint: "http://localhost:1"}},
 			machine: stepfunctions.Machine{Account: "123456789012", Name: "order-fulfillment"},
 		}
 		err := w.explained(t.Context(), missing)
@@ -61,7 +60,7 @@ func TestMissingMachineIsExplained(t *testing.T) {
 			t.Errorf("%s: the cause is lost", name)
 		}
 	}
-	w := &start{api: listing{names: []string{"a"}}}
+	w := &start{job: job{api: listing{names: []string{"a"}}}}
 	if other := errors.New("throttled"); w.explained(t.Context(), other).Error() != other.Error() {
 		t.Error("another error was changed")
 	}

@@ -53,16 +53,21 @@ const forbidden = "<>{}[]?*\"#%\\^|~`$&,;:/"
 
 // checkName refuses a name that AWS would refuse, or that is missing for a redrive.
 func (s *StartExecution) checkName() error {
-	if s.Name == nil || *s.Name == "" {
-		switch {
-		case bool(s.IsRedriveExecution):
-			return fmt.Errorf("Execution name is required to start RedriveExecution for %s", s.StateMachineARN)
-		case s.Name != nil:
-			return errors.New("name is empty; expected 1 to 80 characters, or leave it out for a name made from the attempt")
-		}
+	if (s.Name == nil || *s.Name == "") && bool(s.IsRedriveExecution) {
+		return fmt.Errorf("Execution name is required to start RedriveExecution for %s", s.StateMachineARN)
+	}
+	return checkName(s.Name)
+}
+
+// checkName refuses a name that AWS would refuse; nil is none.
+func checkName(given *string) error {
+	if given == nil {
 		return nil
 	}
-	name := *s.Name
+	name := *given
+	if name == "" {
+		return errors.New("name is empty; expected 1 to 80 characters, or leave it out for a name made from the attempt")
+	}
 	if n := utf8.RuneCountInString(name); n > maxName {
 		return fmt.Errorf("name %q has %d characters; expected at most %d", name, n, maxName)
 	}

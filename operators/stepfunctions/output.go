@@ -68,7 +68,7 @@ func (g *GetExecutionOutput) describe(
 		if !errors.As(err, &missing) || n == newExecutionLooks {
 			return d, err
 		}
-		if err := pause(ctx, g.deps.Backoff(n)); err != nil {
+		if err := stepfunctions.Pause(ctx, g.deps.Backoff(n)); err != nil {
 			return nil, fmt.Errorf("DescribeExecution: %w", err)
 		}
 	}

@@ -1,4 +1,5 @@
-// Package stepfunctions starts Step Functions executions, waits for them, and fetches their output.
+// Package stepfunctions starts Step Functions executions, waits for them, stops and redrives them, and fetches their
+// output and history.
 //
 // It keeps the names, defaults, templated parameters and XCom keys of Airflow's operators and differs where Airflow
 // loses or doubles work:
@@ -14,10 +15,7 @@ package stepfunctions
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
-	"gust/connections/awsconn"
 	"gust/operators"
 	"gust/triggers/stepfunctions"
 )
@@ -30,10 +28,8 @@ type Deps struct {
 	DefaultDeferrable *bool
 	// Backoff is the pause before the n-th repetition (from 1) of a call that was throttled; nil means 1 s, 2 s, 4 s ...
 	// up to 30 s.
-	Backoff func(n int) time.Duration
+	Backoff stepfunctions.Backoff
 }
-
-func backoff(n int) time.Duration { return min(time.Second<<min(n-1, 5), 30*time.Second) }
 
 // Register adds the family to the registry.
 func Register(r *operators.Registry, deps Deps) error {
@@ -41,7 +37,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		return errors.New("operators/stepfunctions: Deps needs Clients")
 	}
 	if deps.Backoff == nil {
-		deps.Backoff = backoff
+		deps.Backoff = stepfunctions.DefaultBackoff
 	}
 	execution := operators.Link{Name: stepfunctions.ExecutionLinkName, XComKey: stepfunctions.ExecutionLinkKey}
 	return errors.Join(
@@ -64,6 +60,36 @@ func Register(r *operators.Registry, deps Deps) error {
 			New:   func() operators.Operator { return &GetExecutionOutput{deps: &deps} },
 			Links: []operators.Link{execution},
 		}),
+		r.Register(operators.Spec{
+			Name:  "StepFunctionStopExecutionOperator",
+			Doc:   "Stops an execution and returns its ARN. One that has ended already stays as it is, and the task succeeds.",
+			New:   func() operators.Operator { return &StopExecution{deps: &deps} },
+			Links: []operators.Link{execution},
+		}),
+		r.Register(operators.Spec{
+			Name: "StepFunctionRedriveExecutionOperator",
+			Doc: "Redrives an execution from where it failed and returns its ARN. It waits for the execution's end as " +
+				"StepFunctionStartExecutionOperator does. A repetition after a crash, or a retry, goes on with the redrive " +
+				"that was begun.",
+			New:   func() operators.Operator { return &RedriveExecution{deps: &deps} },
+			Links: []operators.Link{execution},
+		}),
+		r.Register(operators.Spec{
+			Name: "StepFunctionStartSyncExecutionOperator",
+			Doc: "Runs an execution of an EXPRESS state machine, waits for its end on the worker, at most five minutes, and " +
+				"returns its output. It fails when the execution fails. EXPRESS executions run at least once: after a crash " +
+				"of the daemon the attempt starts another of the same name.",
+			New:   func() operators.Operator { return &StartSyncExecution{deps: &deps} },
+			Links: []operators.Link{{Name: stepfunctions.MachineLinkName, XComKey: stepfunctions.MachineLinkKey}},
+		}),
+		r.Register(operators.Spec{
+			Name: "StepFunctionGetExecutionHistoryOperator",
+			Doc: "Returns the history of an execution, all pages of it, as a list of events in the form of the AWS CLI. A " +
+				"history that is larger than an XCom may be (core.xcom_max_bytes) goes to output_file, or is made smaller " +
+				"with event_types, max_events and include_execution_data.",
+			New:   func() operators.Operator { return &GetExecutionHistory{deps: &deps} },
+			Links: []operators.Link{execution},
+		}),
 	)
 }
 
@@ -72,37 +98,7 @@ func paths(class string) []string {
 	return []string{provider + class}
 }
 
-// maxRepeats bounds how often a throttled call is repeated; with the default pauses that is about four minutes.
-const maxRepeats = 12
-
-// repeat calls until the call succeeds or fails for good. Throttling, faults of the service and lost connections are
-// repeated with pauses.
+// repeat calls until the call succeeds or fails for good.
 func (d *Deps) repeat(ctx context.Context, t operators.Task, what string, call func() error) error {
-	for n := 1; ; n++ {
-		err := call()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
-		}
-		if awsconn.TroubleOf(err) != awsconn.Passing || n > maxRepeats {
-			return err // the SDK's errors name the operation
-		}
-		t.Log().Warn(fmt.Sprintf("%s met an error that may pass, repeating: %s", what, err))
-		if err := pause(ctx, d.Backoff(n)); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return d.Backoff.Repeat(ctx, t.Log(), what, nil, call)
 }

@@ -115,9 +115,9 @@ func TestWhetherAndHow(t *testing.T) {
 		{nil, nil, &yes, false, true}, // default_deferrable does not turn a start into a wait
 		{nil, &yes, &no, true, false},
 	} {
-		s := &StartExecution{Deferrable: c.deferrable, WaitForCompletion: c.wait, deps: &Deps{DefaultDeferrable: c.process}}
-		if s.waits() != c.waits || s.defers() != c.defers {
-			t.Errorf("%+v: waits %v, defers %v", c, s.waits(), s.defers())
+		w := Waiting{Deferrable: c.deferrable, WaitForCompletion: c.wait}
+		if w.waits() != c.waits || w.defers(c.process) != c.defers {
+			t.Errorf("%+v: waits %v, defers %v", c, w.waits(), w.defers(c.process))
 		}
 	}
 }

@@ -58,8 +58,8 @@ func Searchpath(d *dag.DAG) []string {
 	return dirs
 }
 
-// RenderParams renders the parameters that schema declares as templates. What the operator's fields do not declare as
-// templated is left alone, whatever it looks like.
+// RenderParams renders the parameters that schema declares as templates, and reads the files that parameters name. What
+// the operator's fields do not declare as templated is left alone, whatever it looks like.
 func (r *Templates) RenderParams(
 	ctx context.Context, h *Handle, schema *param.Schema, params map[string]any,
 ) (map[string]any, error) {
@@ -73,7 +73,8 @@ func (r *Templates) RenderParams(
 	slices.Sort(names)
 	for _, name := range names {
 		f, ok := schema.Field(name)
-		if !ok || !f.Template || !renders(params[name], f.Ext) {
+		file := ok && f.NamesFile(params[name])
+		if !file && (!ok || !f.Template || !renders(params[name], f.Ext)) {
 			continue
 		}
 		if env == nil {
@@ -84,12 +85,15 @@ func (r *Templates) RenderParams(
 			if vars, err = r.vars(h); err != nil {
 				return nil, err
 			}
-			out = make(map[string]any, len(params))
-			for k, v := range params {
-				out[k] = v
-			}
+			out = maps.Clone(params)
 		}
-		value, err := env.RenderField(ctx, params[name], f.Ext, vars, h.work.DAG.RenderNative)
+		var value any
+		var err error
+		if file {
+			value, _, err = env.LoadFile(params[name].(string), f.Ext) // a file's name is a text
+		} else {
+			value, err = env.RenderField(ctx, params[name], f.Ext, vars, h.work.DAG.RenderNative)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("parameter %s: %w", name, err)
 		}

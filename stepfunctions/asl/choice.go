@@ -1,12 +1,9 @@
 package asl
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
 )
 
@@ -49,28 +46,57 @@ func operator(name string) (literal operand, isPath, ok bool) {
 	return literal, true, ok
 }
 
+// comparisons lists the names of all operators.
+var comparisons = func() []string {
+	var names []string
+	for name := range operators {
+		names = append(names, name)
+		if _, _, ok := operator(name + "Path"); ok {
+			names = append(names, name+"Path")
+		}
+	}
+	slices.Sort(names)
+	return names
+}()
+
+// The fields of rules: a rule of the state's own list goes somewhere, one inside And, Or or Not does not.
+var (
+	innerRuleFields = &fieldSet{both: []string{"Comment"},
+		jsonPath: slices.Concat([]string{"And", "Or", "Not", "Variable"}, comparisons), jsonata: []string{"Condition"}}
+	ruleFields = &fieldSet{both: slices.Concat(innerRuleFields.both, []string{"Next", "Assign"}),
+		jsonPath: innerRuleFields.jsonPath, jsonata: []string{"Condition", "Output"}}
+)
+
 func (p *parser) choiceState(s *State, o *object) {
-	s.InputPath, s.OutputPath = o.selector("InputPath"), o.selector("OutputPath")
-	s.Assign = o.assign()
 	c := &ChoiceFields{Default: o.str("Default")}
 	s.Choice = c
 	o.required("Choices")
-	rules, _ := o.list("Choices")
-	if o.has("Choices") && len(rules) == 0 {
-		p.errorf(CodeSchema, o.field("Choices"), "The field 'Choices' must not be empty")
-	}
-	for i, v := range rules {
-		location := fmt.Sprintf("%s/Choices/%d", s.Location, i)
-		if v.Kind() != jsonvalue.Object {
-			p.errorf(CodeSchema, location, "Expected value of type Object")
-			continue
-		}
-		r := p.open(v, location)
+	o.notEmpty("Choices")
+	for _, r := range o.entries("Choices") {
+		r.allow(ruleFields)
 		r.required("Next")
-		rule := &Rule{Next: r.str("Next"), Assign: r.assign()}
-		rule.Condition = p.condition(r, 1)
+		rule := &Rule{Next: r.str("Next"), Assign: r.assign(), Output: r.output(), location: r.location}
+		rule.Condition = p.rule(r)
 		c.Rules = append(c.Rules, rule)
 	}
+}
+
+// rule reads what decides a top-level rule.
+func (p *parser) rule(o *object) *Condition {
+	if o.language != JSONata {
+		return p.condition(o, 1)
+	}
+	if !o.required("Condition") {
+		return nil
+	}
+	v, _ := o.v.Get("Condition")
+	switch {
+	case v.Kind() == jsonvalue.String && o.isExpression(v.Text(), o.field("Condition")):
+		return &Condition{Expression: o.expression(v.Text(), o.field("Condition"))}
+	case v.Kind() != jsonvalue.Bool:
+		o.wrongType("Condition", "Boolean")
+	}
+	return &Condition{Literal: v}
 }
 
 const maxConditionDepth = 100
@@ -78,68 +104,67 @@ const maxConditionDepth = 100
 // condition reads a comparison or a combination of them.
 func (p *parser) condition(o *object, depth int) *Condition {
 	o.str("Comment")
-	defer o.done()
 	if depth > maxConditionDepth {
 		p.errorf(CodeTooDeeplyNested, o.at(), "Conditions may nest at most %d deep", maxConditionDepth)
 		return nil
 	}
-	if o.has("Condition") {
-		o.used["Condition"] = true
-		p.errorf(CodeSchema, o.field("Condition"), "The field 'Condition' is only supported with the query language JSONata")
-		return nil
-	}
-	var found []string
-	for i := range o.v.Len() {
-		key := o.v.Key(i)
-		if _, _, ok := operator(key); ok || key == "And" || key == "Or" || key == "Not" {
-			found = append(found, key)
+	forms := []string{"And", "Or", "Not", "Variable"}
+	form := ""
+	given := 0
+	for _, name := range forms {
+		if o.has(name) {
+			form = name
+			given++
 		}
 	}
-	if len(found) != 1 {
-		for _, key := range found {
-			o.used[key] = true
-		}
-		o.used["Variable"] = true
-		p.errorf(CodeSchema, o.at(), "Exactly one comparison operator is required but found: [%s]", strings.Join(found, ", "))
+	if given != 1 {
+		p.errorf(CodeSchema, o.at(), "The object must have only one of the following fields, [%s, Condition]",
+			strings.Join(forms, ", "))
 		return nil
 	}
-	c := &Condition{Op: found[0]}
-	switch c.Op {
+	c := &Condition{Op: form}
+	switch form {
 	case "And", "Or":
-		items, _ := o.list(c.Op)
-		if len(items) == 0 {
-			p.errorf(CodeSchema, o.field(c.Op), "The field '%s' must not be empty", c.Op)
-		}
-		for i, v := range items {
-			c.Children = append(c.Children, p.innerCondition(v, fmt.Sprintf("%s/%s/%d", o.location, c.Op, i), depth))
+		o.notEmpty(form)
+		for _, child := range o.entries(form) {
+			c.Children = append(c.Children, p.innerCondition(child, depth))
 		}
 	case "Not":
-		v, _ := o.get("Not")
-		c.Children = []*Condition{p.innerCondition(v, o.field("Not"), depth)}
+		if child, ok := o.child("Not"); ok {
+			c.Children = []*Condition{p.innerCondition(child, depth)}
+		}
 	default:
 		p.comparison(c, o)
 	}
 	return c
 }
 
-func (p *parser) innerCondition(v jsonvalue.Value, location string, depth int) *Condition {
-	if v.Kind() != jsonvalue.Object {
-		p.errorf(CodeSchema, location, "Expected value of type Object")
-		return nil
-	}
-	return p.condition(p.open(v, location), depth+1)
+func (p *parser) innerCondition(o *object, depth int) *Condition {
+	o.allow(innerRuleFields)
+	return p.condition(o, depth+1)
 }
 
 func (p *parser) comparison(c *Condition, o *object) {
-	if o.required("Variable") {
-		c.Variable = p.path(o.str("Variable"), o.field("Variable"))
+	c.Variable = o.operand("Variable")
+	var found []string
+	for i := range o.v.Len() {
+		if _, _, ok := operator(o.v.Key(i)); ok {
+			found = append(found, o.v.Key(i))
+		}
 	}
-	literal, isPath, _ := operator(c.Op)
-	if isPath {
-		c.OtherPath = p.path(o.str(c.Op), o.field(c.Op))
+	if len(found) == 0 {
+		found = comparisons
+	}
+	if !o.single(true, found...) {
 		return
 	}
-	c.Literal, _ = o.get(c.Op)
+	c.Op = found[0]
+	literal, isPath, _ := operator(c.Op)
+	if isPath {
+		c.OtherPath = o.operand(c.Op)
+		return
+	}
+	c.Literal, _ = o.v.Get(c.Op)
 	kind := c.Literal.Kind()
 	switch {
 	case literal == boolOperand && kind != jsonvalue.Bool:
@@ -154,83 +179,3 @@ func (p *parser) comparison(c *Condition, o *object) {
 		}
 	}
 }
-
-func (c *Condition) paths(visit func(*jsonpath.Path)) {
-	if c.Variable != nil {
-		visit(c.Variable)
-	}
-	if c.OtherPath != nil {
-		visit(c.OtherPath)
-	}
-	for _, child := range c.Children {
-		child.paths(visit)
-	}
-}
-
-// paths calls visit with every path of the state itself, inner states excluded.
-func (s *State) paths(visit func(*jsonpath.Path)) {
-	path := func(p *jsonpath.Path) {
-		if p != nil {
-			visit(p)
-		}
-	}
-	template := func(t *Template) {
-		if t != nil {
-			t.Paths(visit)
-		}
-	}
-	for _, sel := range []*Selector{s.InputPath, s.OutputPath} {
-		if sel != nil {
-			path(sel.Path)
-		}
-	}
-	template(s.Parameters)
-	template(s.ResultSelector)
-	template(s.Assign)
-	for _, c := range s.Catch {
-		template(c.Assign)
-	}
-	if t := s.Task; t != nil {
-		template(t.Credentials)
-		for _, sec := range []*Seconds{t.Timeout, t.Heartbeat} {
-			if sec != nil {
-				path(sec.Path)
-			}
-		}
-	}
-	if w := s.Wait; w != nil {
-		path(w.TimestampPath)
-		if w.Seconds != nil {
-			path(w.Seconds.Path)
-		}
-	}
-	if f := s.Fail; f != nil {
-		for _, src := range []*TextSource{f.Error, f.Cause} {
-			src.paths(visit)
-		}
-	}
-	if c := s.Choice; c != nil {
-		for _, r := range c.Rules {
-			r.Condition.paths(visit)
-			template(r.Assign)
-		}
-	}
-	if m := s.Map; m != nil {
-		path(m.ItemsPath)
-		path(m.MaxConcurrencyPath)
-	}
-}
-
-func (t *TextSource) paths(visit func(*jsonpath.Path)) {
-	if t == nil {
-		return
-	}
-	if t.Path != nil {
-		visit(t.Path)
-	}
-	if t.Call != nil {
-		t.Call.Paths(visit)
-	}
-}
-
-func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }

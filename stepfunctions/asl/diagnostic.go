@@ -22,11 +22,17 @@ const (
 	CodeStateName         = "INVALID_STATE_NAME"
 	CodeMissingTarget     = "MISSING_TRANSITION_TARGET"
 	CodeMissingEnd        = "MISSING_END_STATE"
-	CodeInvalidResource   = "INVALID_RESOURCE"
 	CodeNoPath            = "NO_PATH"
 	CodeNoDollar          = "NO_DOLLAR"
 	CodePassResultStatic  = "PASS_RESULT_IS_STATIC"
 	CodeTooDeeplyNested   = "TOO_DEEPLY_NESTED"
+	CodeLabelName         = "INVALID_LABEL_NAME"
+	CodeDuplicateLabel    = "DUPLICATE_LABEL_NAME"
+	CodeExpression        = "INVALID_JSONATA_EXPRESSION"
+	CodeUnsupported       = "UNSUPPORTED_JSONATA_EXPRESSION"
+	CodeVariableName      = "INVALID_VARIABLE_NAME"
+	CodeReservedVariable  = "RESERVED_VARIABLE_NAME"
+	CodeDuplicateVariable = "DUPLICATE_VARIABLE_NAME"
 	messageInvalidJSONDef = "Definition must be a valid JSON object"
 )
 
@@ -48,7 +54,11 @@ type Diagnostic struct {
 
 // String returns the diagnostic as CreateStateMachine words it: CODE: message at location.
 func (d Diagnostic) String() string {
-	if d.Location == "" || d.Code == CodeJSON {
+	switch {
+	case d.Code == CodeMissingEnd && d.Location == "":
+		// It concerns the machine as a whole; CreateStateMachine says so in this way.
+		return d.Code + ": " + d.Message + " at null"
+	case d.Location == "" || d.Code == CodeJSON:
 		// The message about a syntax error holds its place already.
 		return d.Code + ": " + d.Message
 	}

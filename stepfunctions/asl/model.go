@@ -83,6 +83,25 @@ type Scope struct {
 // State returns the scope's own state with the given name.
 func (s *Scope) State(name string) *State { return s.byName[name] }
 
+// walk visits every state of the scope and those inside them, in the order of the definition.
+func (s *Scope) walk(visit func(*State)) {
+	for _, st := range s.States {
+		visit(st)
+		st.walkInner(visit)
+	}
+}
+
+func (s *State) walkInner(visit func(*State)) {
+	if s.Parallel != nil {
+		for _, branch := range s.Parallel.Branches {
+			branch.walk(visit)
+		}
+	}
+	if s.Map != nil && s.Map.Processor != nil {
+		s.Map.Processor.walk(visit)
+	}
+}
+
 // State is one state. The fields that its type does not have are nil or zero.
 type State struct {
 	// Name is unique in the machine.
@@ -100,8 +119,14 @@ type State struct {
 
 	// InputPath and OutputPath select from the state's input and output; nil means "$".
 	InputPath, OutputPath *Selector
-	// Parameters builds the effective input of Pass, Task and Parallel, and of each item of a Map (ItemSelector).
+	// Parameters builds the effective input of Pass, Task and Parallel, and of each item of a Map (its ItemSelector, in
+	// both query languages).
 	Parameters *Template
+	// Arguments builds the effective input of Task and Parallel in JSONata states.
+	Arguments *Template
+	// Output builds the output of a JSONata state; in a Choice, when Default is taken. Nil means the result, or the input
+	// where there is no result.
+	Output *Template
 	// ResultSelector reshapes the result of Task, Parallel and Map.
 	ResultSelector *Template
 	// ResultPath says where the result goes in the state's input; nil means "$".
@@ -123,6 +148,7 @@ type State struct {
 	Map      *MapFields
 
 	position jsonvalue.Position
+	ends     bool
 }
 
 // Line and Column tell where the state's name stands in the definition, from 1.
@@ -132,7 +158,14 @@ func (s *State) Line() int { return s.position.Line }
 func (s *State) Column() int { return s.position.Column }
 
 // Terminal reports whether the state ends its scope.
-func (s *State) Terminal() bool { return s.Next == "" && s.Type != Choice }
+func (s *State) Terminal() bool { return s.ends }
+
+// Inner returns the names of all states inside a Parallel or Map state, nil for other states.
+func (s *State) Inner() []string {
+	var names []string
+	s.walkInner(func(inner *State) { names = append(names, inner.Name) })
+	return names
+}
 
 // Selector is an InputPath or OutputPath: a path, or null for "nothing", which yields {}.
 type Selector struct {
@@ -153,25 +186,42 @@ type TaskFields struct {
 	// Credentials is the role to act with; it is recorded and otherwise ignored.
 	Credentials *Template
 	// Timeout and Heartbeat bound the task and the silence of its worker; nil means none.
-	Timeout, Heartbeat *Seconds
+	Timeout, Heartbeat *Integer
 }
 
-// Seconds is a duration in seconds, written as a number or found by a path.
-type Seconds struct {
-	// Value is used when Path is nil.
+// Integer is a whole number: written in the definition, found by a path (JSONPath) or computed (JSONata).
+type Integer struct {
+	// Value is used when Path and Expression are nil.
 	Value int64
 	// Path leads to the number.
 	Path *jsonpath.Path
+	// Expression yields the number.
+	Expression *Expression
+}
+
+// Seconds is a duration in seconds.
+type Seconds = Integer
+
+// Number is like [Integer] but may have a fraction.
+type Number struct {
+	// Value is used when Path and Expression are nil.
+	Value float64
+	// Path leads to the number.
+	Path *jsonpath.Path
+	// Expression yields the number.
+	Expression *Expression
 }
 
 // WaitFields are the fields of a Wait state; exactly one is set.
 type WaitFields struct {
-	// Seconds is a fixed number of seconds or a path to it.
-	Seconds *Seconds
+	// Seconds is a number of seconds.
+	Seconds *Integer
 	// Timestamp is a fixed instant.
 	Timestamp *time.Time
 	// TimestampPath leads to an instant in RFC 3339 form.
 	TimestampPath *jsonpath.Path
+	// TimestampExpression yields an instant in RFC 3339 form.
+	TimestampExpression *Expression
 }
 
 // FailFields are the fields of a Fail state.
@@ -180,11 +230,12 @@ type FailFields struct {
 	Error, Cause *TextSource
 }
 
-// TextSource is a fixed text, or a path or function call that yields one.
+// TextSource is a fixed text, or a path, function call or expression that yields one.
 type TextSource struct {
-	Text string
-	Path *jsonpath.Path
-	Call *intrinsic.Call
+	Text       string
+	Path       *jsonpath.Path
+	Call       *intrinsic.Call
+	Expression *Expression
 }
 
 // ChoiceFields are the fields of a Choice state.
@@ -203,12 +254,19 @@ type Rule struct {
 	Next string
 	// Assign sets variables when the rule matches.
 	Assign *Template
+	// Output builds the state's output when the rule of a JSONata state matches; nil means its input.
+	Output *Template
+
+	location string
 }
 
-// Condition is a comparison, or an And, Or or Not of others.
+// Condition is a comparison, an And, Or or Not of others, or a JSONata expression.
 type Condition struct {
-	// Op is the operator's name as in the language: And, Or, Not, StringEquals, IsPresent, ...
+	// Op is the operator's name as in the language: And, Or, Not, StringEquals, IsPresent, ... It is empty in a JSONata
+	// state.
 	Op string
+	// Expression decides in a JSONata state; when it is nil there, Literal is the constant answer.
+	Expression *Expression
 	// Children are the operands of And, Or and Not.
 	Children []*Condition
 	// Variable is the path of the value a comparison looks at.
@@ -224,16 +282,92 @@ type ParallelFields struct {
 	Branches []*Scope
 }
 
-// MapFields are the fields of a Map state.
+// ProcessorMode says where the iterations of a Map run.
+type ProcessorMode string
+
+// The modes: inside the execution, or as child executions of a map run.
+const (
+	Inline      ProcessorMode = "INLINE"
+	Distributed ProcessorMode = "DISTRIBUTED"
+)
+
+// MapFields are the fields of a Map state. Its ItemSelector is [State.Parameters].
 type MapFields struct {
-	// Processor runs once for each item.
+	// Processor runs once for each item, or for each batch of items.
 	Processor *Scope
+	// ProcessorField and SelectorField are the fields' names as written: ItemProcessor or its old name Iterator, and
+	// ItemSelector, its old name Parameters, or empty.
+	ProcessorField, SelectorField string
+	// Mode is Inline unless the ProcessorConfig says otherwise.
+	Mode ProcessorMode
+	// ExecutionType is the type of a map run's child executions: STANDARD or EXPRESS. It is empty in mode Inline.
+	ExecutionType string
+	// Label names the map run's state machine; empty makes the service draw one.
+	Label string
+
 	// ItemsPath leads to the array in the effective input; nil means "$".
 	ItemsPath *jsonpath.Path
-	// MaxConcurrency bounds the iterations that run at once; 0 means the service's own limit.
-	MaxConcurrency int64
-	// MaxConcurrencyPath leads to the number instead.
-	MaxConcurrencyPath *jsonpath.Path
+	// Items yields the array or object in a JSONata state; nil means the state's input.
+	Items *Template
+	// MaxConcurrency bounds the iterations that run at once; nil and 0 mean the service's own limit.
+	MaxConcurrency *Integer
+
+	// ToleratedFailurePercentage and ToleratedFailureCount bound the failed items of a map run; nil means 0.
+	ToleratedFailurePercentage *Number
+	ToleratedFailureCount      *Integer
+	// ItemReader tells where a map run's items are, nil when the state's input holds them.
+	ItemReader *ItemReader
+	// ItemBatcher groups a map run's items, nil for one item per child.
+	ItemBatcher *ItemBatcher
+	// ResultWriter exports a map run's results, nil when the state's output holds them.
+	ResultWriter *ResultWriter
+}
+
+// ItemReader is the source of a map run's items.
+type ItemReader struct {
+	// Resource is S3's getObject or listObjectsV2.
+	Resource Resource
+	// Parameters builds the request: Bucket, Key or Prefix; its field is called Arguments in JSONata states.
+	Parameters *Template
+	// Config says how to read the object.
+	Config ReaderConfig
+}
+
+// ReaderConfig says how to read a data set. Texts are empty when they are not given.
+type ReaderConfig struct {
+	// InputType is CSV, JSON, JSONL, PARQUET or MANIFEST.
+	InputType string
+	// Transformation is NONE or LOAD_AND_FLATTEN.
+	Transformation string
+	// ManifestType is ATHENA_DATA or S3_INVENTORY.
+	ManifestType string
+	// CSVDelimiter is COMMA, PIPE, SEMICOLON, SPACE or TAB.
+	CSVDelimiter string
+	// CSVHeaderLocation is FIRST_ROW or GIVEN; CSVHeaders are the given names.
+	CSVHeaderLocation string
+	CSVHeaders        []string
+	// ItemsPointer is a JSON pointer to the array or object in a JSON file.
+	ItemsPointer string
+	// MaxItems bounds the items that are read; nil means all.
+	MaxItems *Integer
+}
+
+// ItemBatcher groups items. At least one bound is set.
+type ItemBatcher struct {
+	// MaxItemsPerBatch and MaxInputBytesPerBatch bound a batch; nil means no bound.
+	MaxItemsPerBatch, MaxInputBytesPerBatch *Integer
+	// BatchInput joins every batch, nil when it is absent.
+	BatchInput *Template
+}
+
+// ResultWriter exports results.
+type ResultWriter struct {
+	// Resource is S3's putObject; nil keeps the results in the state's output, shaped by the rest.
+	Resource *Resource
+	// Parameters builds the request: Bucket and Prefix; its field is called Arguments in JSONata states.
+	Parameters *Template
+	// Transformation is NONE, COMPACT or FLATTEN, and OutputType JSON or JSONL; empty when they are not given.
+	Transformation, OutputType string
 }
 
 // Retrier is one entry of Retry.
@@ -262,4 +396,8 @@ type Catcher struct {
 	ResultPath *ResultPath
 	// Assign sets variables from the error output.
 	Assign *Template
+	// Output builds the state's output in a JSONata state; nil means the error output.
+	Output *Template
+
+	location string
 }

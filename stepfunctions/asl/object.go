@@ -3,24 +3,44 @@ package asl
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
 )
 
-// object reads the fields of one JSON object of a definition and knows which were asked for, so that what is left
-// over can be reported as unknown.
+// object reads the fields of one JSON object of a definition.
 type object struct {
 	p        *parser
 	v        jsonvalue.Value
 	location string
-	used     map[string]bool
+	// language is that of the state around the object.
+	language QueryLanguage
+	// state is the location of the state around the object; empty outside of states.
+	state string
+	// scope is what the expressions of the object may read from $states.
+	scope statesScope
 }
 
-func (p *parser) open(v jsonvalue.Value, location string) *object {
-	return &object{p: p, v: v, location: location, used: map[string]bool{}}
+// statesScope says which fields of $states exist besides input and context.
+type statesScope struct{ result, errorOutput bool }
+
+func (p *parser) open(v jsonvalue.Value, location string, language QueryLanguage) *object {
+	return &object{p: p, v: v, location: location, language: language}
+}
+
+// inner opens an object inside o.
+func (o *object) inner(v jsonvalue.Value, location string) *object {
+	c := *o
+	c.v, c.location = v, location
+	return &c
+}
+
+// with returns the same object whose expressions see more of $states.
+func (o *object) with(scope statesScope) *object {
+	c := *o
+	c.scope = scope
+	return &c
 }
 
 // at is the location of the object itself, "/" at the top.
@@ -38,9 +58,38 @@ func (o *object) has(name string) bool {
 	return ok
 }
 
-func (o *object) get(name string) (jsonvalue.Value, bool) {
-	o.used[name] = true
-	return o.v.Get(name)
+// fieldSet lists the fields of a kind of object: those of both query languages and those of one only.
+type fieldSet struct{ both, jsonPath, jsonata []string }
+
+func (s *fieldSet) all() []string { return slices.Concat(s.both, s.jsonPath, s.jsonata) }
+
+// allow reports the fields that the object may not have, or not in its query language. An empty language accepts the
+// fields of both.
+func (o *object) allow(set *fieldSet) {
+	for i := range o.v.Len() {
+		key := o.v.Key(i)
+		switch other := set.languageOf(key); {
+		case slices.Contains(set.both, key) || other == o.language:
+		case other == "":
+			o.p.errorf(CodeSchema, o.at(), "Field '%s' is not supported", key)
+			o.p.hint(o.field(key), key, set.all())
+		case o.language != "":
+			o.p.errorf(CodeSchema, o.at(), "The QueryLanguage is set to '%s', but field '%s' is only supported for the '%s' "+
+				"QueryLanguage", o.language, key, other)
+			o.p.place(o.field(key))
+		}
+	}
+}
+
+// languageOf returns the only language that knows a field; empty when no or both languages know it.
+func (s *fieldSet) languageOf(key string) QueryLanguage {
+	switch {
+	case slices.Contains(s.jsonPath, key):
+		return JSONPath
+	case slices.Contains(s.jsonata, key):
+		return JSONata
+	}
+	return ""
 }
 
 // required reports the missing ones of the given fields in one diagnostic.
@@ -57,14 +106,22 @@ func (o *object) required(names ...string) bool {
 	return len(missing) == 0
 }
 
-// done reports the fields that nobody asked for.
-func (o *object) done() {
-	for i := range o.v.Len() {
-		if key := o.v.Key(i); !o.used[key] {
-			o.p.errorf(CodeSchema, o.field(key), "Field is not supported")
-			o.p.hint(key, sortedKeys(o.used))
+// single reports fields of which at most one may be given, or, with must, exactly one.
+func (o *object) single(must bool, names ...string) bool {
+	given := 0
+	for _, name := range names {
+		if o.has(name) {
+			given++
 		}
 	}
+	switch {
+	case given > 1:
+		o.p.errorf(CodeSchema, o.at(), "There should only be one of the following fields: [%s]", strings.Join(names, ", "))
+	case given == 0 && must:
+		o.p.errorf(CodeSchema, o.at(), "This object should have only one of the following fields: [%s]",
+			strings.Join(names, ", "))
+	}
+	return given == 1
 }
 
 func (o *object) wrongType(name, want string) {
@@ -72,7 +129,7 @@ func (o *object) wrongType(name, want string) {
 }
 
 func (o *object) str(name string) string {
-	v, ok := o.get(name)
+	v, ok := o.v.Get(name)
 	if ok && v.Kind() != jsonvalue.String {
 		o.wrongType(name, "String")
 	}
@@ -83,46 +140,119 @@ func (o *object) str(name string) string {
 }
 
 func (o *object) boolean(name string) bool {
-	v, ok := o.get(name)
+	v, ok := o.v.Get(name)
 	if ok && v.Kind() != jsonvalue.Bool {
 		o.wrongType(name, "Boolean")
 	}
 	return v.Bool()
 }
 
-// integer reads a whole number within bounds.
-func (o *object) integer(name string, low, high int64) (int64, bool) {
-	v, ok := o.get(name)
+// enum reads a text that is one of the allowed ones; empty when it is absent or wrong.
+func (o *object) enum(name string, allowed ...string) string {
+	v, ok := o.v.Get(name)
+	switch {
+	case !ok:
+		return ""
+	case v.Kind() != jsonvalue.String:
+		o.wrongType(name, "[STRING]")
+		return ""
+	case !slices.Contains(allowed, v.Text()):
+		o.p.errorf(CodeSchema, o.field(name), "Value should be one of the following: [%s]", strings.Join(allowed, ", "))
+		o.p.hint(o.field(name), v.Text(), allowed)
+		return ""
+	}
+	return v.Text()
+}
+
+// whole reads a whole number within bounds.
+func (o *object) whole(name string, low, high int64) (int64, bool) {
+	v, ok := o.v.Get(name)
 	if !ok {
 		return 0, false
 	}
-	n, whole := v.Int()
+	n, isWhole := v.Int()
 	switch {
-	case !whole:
+	case !isWhole:
 		o.wrongType(name, "Integer")
 	case n < low:
-		o.p.errorf(CodeSchema, o.field(name), "The value must be at least %d but was: %d", low, n)
+		o.p.errorf(CodeSchema, o.field(name), "Minimum value is %d", low)
 	case n > high:
-		o.p.errorf(CodeSchema, o.field(name), "The value must be at most %d but was: %d", high, n)
+		o.p.errorf(CodeSchema, o.field(name), "Maximum value is %d", high)
 	default:
 		return n, true
 	}
 	return 0, false
 }
 
-// child reads a field that must be an object.
-func (o *object) child(name string) (jsonvalue.Value, bool) {
-	v, ok := o.get(name)
+// integer reads name, or namePath in a JSONPath state, or an expression in a JSONata state.
+func (o *object) integer(name string, low, high int64) *Integer {
+	if path, e, ok := o.computed(name); ok {
+		if path == nil && e == nil {
+			return nil
+		}
+		return &Integer{Path: path, Expression: e}
+	}
+	if n, ok := o.whole(name, low, high); ok {
+		return &Integer{Value: n}
+	}
+	return nil
+}
+
+// computed reads a field that a path or an expression fills; both are nil when it does and is wrong.
+func (o *object) computed(name string) (*jsonpath.Path, *Expression, bool) {
+	if o.language == JSONPath {
+		if !o.has(name + "Path") {
+			return nil, nil, false
+		}
+		o.single(false, name, name+"Path")
+		return o.reference(name + "Path"), nil, true
+	}
+	v, ok := o.v.Get(name)
+	if !ok || v.Kind() != jsonvalue.String || !o.isExpression(v.Text(), o.field(name)) {
+		return nil, nil, false
+	}
+	return nil, o.expression(v.Text(), o.field(name)), true
+}
+
+// number is like integer but allows a fraction.
+func (o *object) number(name string, low, high float64) *Number {
+	if path, e, ok := o.computed(name); ok {
+		if path == nil && e == nil {
+			return nil
+		}
+		return &Number{Path: path, Expression: e}
+	}
+	v, ok := o.v.Get(name)
+	if !ok {
+		return nil
+	}
+	f, isNumber := v.Float()
+	switch {
+	case !isNumber:
+		o.wrongType(name, "Number")
+	case f < low:
+		o.p.errorf(CodeSchema, o.field(name), "Minimum value is %v", low)
+	case f > high:
+		o.p.errorf(CodeSchema, o.field(name), "Maximum value is %v", high)
+	default:
+		return &Number{Value: f}
+	}
+	return nil
+}
+
+// child opens a field that must be an object.
+func (o *object) child(name string) (*object, bool) {
+	v, ok := o.v.Get(name)
 	if ok && v.Kind() != jsonvalue.Object {
 		o.wrongType(name, "Object")
-		return v, false
+		return nil, false
 	}
-	return v, ok
+	return o.inner(v, o.field(name)), ok
 }
 
 // list reads a field that must be an array.
 func (o *object) list(name string) ([]jsonvalue.Value, bool) {
-	v, ok := o.get(name)
+	v, ok := o.v.Get(name)
 	if ok && v.Kind() != jsonvalue.Array {
 		o.wrongType(name, "Array")
 		return nil, false
@@ -130,125 +260,28 @@ func (o *object) list(name string) ([]jsonvalue.Value, bool) {
 	return v.Items(), ok
 }
 
-// exclusive reports fields of which at most one may be given.
-func (o *object) exclusive(names ...string) bool {
-	var given []string
-	for _, name := range names {
-		if o.has(name) {
-			given = append(given, name)
-			o.used[name] = true
+// entries opens the elements of an array of objects.
+func (o *object) entries(name string) []*object {
+	items, _ := o.list(name)
+	all := make([]*object, 0, len(items))
+	for i, v := range items {
+		location := indexed(o.field(name), i)
+		if v.Kind() != jsonvalue.Object {
+			o.p.errorf(CodeSchema, location, "Expected value of type Object")
+			continue
 		}
+		all = append(all, o.inner(v, location))
 	}
-	if len(given) > 1 {
-		o.p.errorf(CodeSchema, o.at(), "Only one of these fields can be specified: [%s]", strings.Join(given, ", "))
-	}
-	return len(given) <= 1
+	return all
 }
 
-func (o *object) queryLanguage(inherited QueryLanguage) QueryLanguage {
-	if !o.has("QueryLanguage") {
-		return inherited
-	}
-	switch q := QueryLanguage(o.str("QueryLanguage")); q {
-	case JSONata:
-		o.p.errorf(CodeSchema, o.field("QueryLanguage"), "The query language JSONata is not supported by this service yet; "+
-			"use JSONPath")
-		return q
-	case JSONPath:
-		if inherited == JSONata {
-			o.p.errorf(CodeSchema, o.at(), "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine")
-		}
-		return q
-	default:
-		o.p.errorf(CodeSchema, o.field("QueryLanguage"), "The field 'QueryLanguage' should have one of these values: "+
-			"[JSONPath, JSONata]")
-		return inherited
-	}
-}
+func indexed(location string, i int) string { return fmt.Sprintf("%s[%d]", location, i) }
 
-// selector reads InputPath or OutputPath; nil means the field is absent.
-func (o *object) selector(name string) *Selector {
-	v, ok := o.get(name)
-	switch {
-	case !ok:
-		return nil
-	case v.IsNull():
-		return &Selector{}
-	case v.Kind() != jsonvalue.String:
-		o.wrongType(name, "String")
-		return nil
+// notEmpty reports an array without elements.
+func (o *object) notEmpty(name string) {
+	if v, ok := o.v.Get(name); ok && v.Kind() == jsonvalue.Array && v.Len() == 0 {
+		o.p.errorf(CodeSchema, o.field(name), "Value cannot be empty")
 	}
-	return &Selector{Path: o.p.path(v.Text(), o.field(name))}
-}
-
-// resultPath reads ResultPath; nil means the field is absent.
-func (o *object) resultPath() *ResultPath {
-	v, ok := o.get("ResultPath")
-	switch {
-	case !ok:
-		return nil
-	case v.IsNull():
-		return &ResultPath{}
-	case v.Kind() != jsonvalue.String:
-		o.wrongType("ResultPath", "String")
-		return nil
-	}
-	path := o.p.referencePath(v.Text(), o.field("ResultPath"))
-	if path != nil && path.Root() != jsonpath.Input {
-		o.p.errorf(CodeSchema, o.field("ResultPath"), "Value is not a Reference Path: %s", v.Text())
-	}
-	return &ResultPath{Path: path}
-}
-
-// ref reads a field that holds a reference path; nil means it is absent.
-func (o *object) ref(name string) *jsonpath.Path {
-	text := o.str(name)
-	if text == "" {
-		return nil
-	}
-	return o.p.referencePath(text, o.field(name))
-}
-
-func (o *object) template(name string) *Template {
-	v, ok := o.get(name)
-	if !ok {
-		return nil
-	}
-	return o.p.template(v, o.field(name))
-}
-
-// assign reads Assign and checks the variables' names.
-func (o *object) assign() *Template {
-	v, ok := o.child("Assign")
-	if !ok {
-		return nil
-	}
-	p := o.p
-	inner := len(p.variables) - 1
-	for i := range v.Len() {
-		name := strings.TrimSuffix(v.Key(i), ".$")
-		location := o.field("Assign") + "/" + v.Key(i)
-		if !validVariable(name) {
-			p.errorf(CodeSchema, location, "'%s' is not a valid variable name", name)
-		}
-		for _, outer := range p.variables[:inner] {
-			if outer[name] {
-				p.errorf(CodeSchema, location, "The variable '%s' is already assigned in an outer scope", name)
-			}
-		}
-		p.variables[inner][name] = true
-	}
-	return p.template(v, o.field("Assign"))
-}
-
-// validVariable reports whether a name starts with a letter or underscore, goes on with letters, digits and
-// underscores, has at most 80 characters and is not reserved.
-func validVariable(name string) bool {
-	if name == "" || len([]rune(name)) > maxStateName || name == "states" {
-		return false
-	}
-	path, err := jsonpath.Parse("$" + name)
-	return err == nil && path.Root() == jsonpath.Variable && path.IsRoot()
 }
 
 // strings reads an array of strings.
@@ -260,18 +293,10 @@ func (o *object) strings(name string) []string {
 	texts := make([]string, 0, len(items))
 	for i, v := range items {
 		if v.Kind() != jsonvalue.String {
-			o.p.errorf(CodeSchema, o.field(name)+"/"+strconv.Itoa(i), "Expected value of type String")
+			o.p.errorf(CodeSchema, indexed(o.field(name), i), "Expected value of type String")
 			continue
 		}
 		texts = append(texts, v.Text())
 	}
 	return texts
-}
-
-// oneOf reports a text that is not one of the allowed ones.
-func (o *object) oneOf(name, value string, allowed ...string) {
-	if o.has(name) && !slices.Contains(allowed, value) {
-		o.p.errorf(CodeSchema, o.field(name), "The field '%s' should have one of these values: %s", name,
-			fmt.Sprintf("[%s]", strings.Join(allowed, ", ")))
-	}
 }

@@ -3,13 +3,11 @@ package asl
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"gust/internal/param"
-	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
 )
 
@@ -18,6 +16,7 @@ const (
 	// MaxDefinitionBytes is the longest definition AWS accepts.
 	MaxDefinitionBytes = 1_048_576
 	maxStateName       = 80
+	maxLabel           = 40
 	maxSeconds         = 99_999_999
 	maxScopeDepth      = 20
 )
@@ -26,25 +25,53 @@ const (
 // warnings even when the machine is valid.
 func Parse(definition string) (*Machine, Diagnostics) {
 	p := &parser{}
-	if strings.TrimSpace(definition) == "" {
-		p.errorf(CodeSchema, "", messageInvalidJSONDef)
+	root, ok := p.document(definition)
+	if !ok {
 		return nil, p.found
 	}
-	doc, err := jsonvalue.ParseDocument(definition)
-	if err != nil {
-		p.syntaxError(definition, err)
-		return nil, p.found
-	}
-	if doc.Root.Kind() != jsonvalue.Object {
-		p.errorf(CodeSchema, "", messageInvalidJSONDef)
-		return nil, p.found
-	}
-	p.doc = doc
-	m := p.machine(doc.Root)
+	m := p.machine(root)
+	p.checkVariables()
 	if len(p.found.Errors()) > 0 {
 		return nil, p.found
 	}
 	return m, p.found
+}
+
+// ParseFor is [Parse] for a type of state machine: an EXPRESS one may not have everything.
+func ParseFor(definition string, express bool) (*Machine, Diagnostics) {
+	m, found := Parse(definition)
+	if m == nil || !express {
+		return m, found
+	}
+	refused := m.checkExpress()
+	if len(refused) > 0 {
+		m = nil
+	}
+	return m, append(refused, found...)
+}
+
+// LoneState is the name that AWS gives a state which is tested without its state machine.
+const LoneState = "StateName"
+
+// ParseState checks and compiles one state that stands alone, without a state machine around it. Its transitions lead
+// nowhere and are not checked. The state is nil when there are errors.
+func ParseState(definition string) (*State, Diagnostics) {
+	p := &parser{prefix: "/States/" + LoneState}
+	root, ok := p.document(definition)
+	if !ok {
+		return nil, p.found
+	}
+	p.m = &Machine{all: map[string]*State{}, QueryLanguage: JSONPath}
+	p.m.Scope.byName = map[string]*State{}
+	p.enterVariables(false)
+	s := p.state(LoneState, root, &p.m.Scope, p.prefix)
+	p.checkVariables()
+	if len(p.found.Errors()) > 0 || s == nil {
+		return nil, p.found
+	}
+	p.m.States, p.m.StartAt = []*State{s}, LoneState
+	p.m.byName[LoneState], p.m.all[LoneState] = s, s
+	return s, p.found
 }
 
 // parser collects the model and the problems.
@@ -53,8 +80,39 @@ type parser struct {
 	found Diagnostics
 	m     *Machine
 	depth int
-	// variables holds the names assigned by the scopes around the current one.
-	variables []map[string]bool
+	// prefix precedes the locations of a state that stands alone.
+	prefix string
+	// scope is the innermost variable scope, and scopes holds all of them.
+	scope  *variableScope
+	scopes []*variableScope
+	labels map[string]bool
+}
+
+// document reads the text as a JSON object.
+func (p *parser) document(definition string) (jsonvalue.Value, bool) {
+	if strings.TrimSpace(definition) == "" {
+		p.errorf(CodeSchema, "", messageInvalidJSONDef)
+		return jsonvalue.Value{}, false
+	}
+	doc, err := jsonvalue.ParseDocument(definition)
+	if err != nil {
+		p.syntaxError(definition, err)
+		return jsonvalue.Value{}, false
+	}
+	if doc.Root.Kind() != jsonvalue.Object {
+		p.errorf(CodeSchema, "", messageInvalidJSONDef)
+		return doc.Root, false
+	}
+	p.doc = doc
+	for _, location := range p.doc.Duplicates {
+		name := location[strings.LastIndexByte(location, '/')+1:]
+		if parts := strings.Split(location, "/"); len(parts) >= 3 && parts[len(parts)-2] == "States" {
+			p.errorf(CodeDuplicateState, p.prefix+location, "Duplicate State name: %s", name)
+		} else {
+			p.errorf(CodeSchema, p.prefix+location, "Duplicate field: '%s'", name)
+		}
+	}
+	return doc.Root, true
 }
 
 func (p *parser) errorf(code, location, format string, args ...any) {
@@ -66,21 +124,32 @@ func (p *parser) warnf(code, location, format string, args ...any) {
 }
 
 func (p *parser) report(severity Severity, code, location, format string, args ...any) {
-	d := Diagnostic{Severity: severity, Code: code, Message: fmt.Sprintf(format, args...), Location: location}
-	if p.doc != nil {
-		pos := p.position(location)
-		d.Line, d.Column = pos.Line, pos.Column
-	}
-	p.found = append(p.found, d)
+	p.found = append(p.found,
+		Diagnostic{Severity: severity, Code: code, Message: fmt.Sprintf(format, args...), Location: location})
+	p.place(location)
 }
 
-// hint adds the nearest valid name to the latest diagnostic.
-func (p *parser) hint(name string, valid []string) {
+// place sets the line and column of the latest diagnostic to those of a location, which may be more exact than its own.
+func (p *parser) place(location string) {
+	if p.doc != nil {
+		pos := p.position(location)
+		d := &p.found[len(p.found)-1]
+		d.Line, d.Column = pos.Line, pos.Column
+	}
+}
+
+// hint adds the nearest valid name to the latest diagnostic, which is about name at location.
+func (p *parser) hint(location, name string, valid []string) {
+	p.place(location)
 	p.found[len(p.found)-1].Hint = param.Nearest(name, valid)
 }
 
-// position finds the place of a location or of the nearest thing around it.
+var index = regexp.MustCompile(`\[(\d+)\]`)
+
+// position finds the place of a location or of the nearest thing around it. A location writes the elements of arrays as
+// Catch[0], the document as Catch/0.
 func (p *parser) position(location string) jsonvalue.Position {
+	location = index.ReplaceAllString(strings.TrimPrefix(location, p.prefix), "/$1")
 	for {
 		if pos, ok := p.doc.Positions[location]; ok {
 			return pos
@@ -113,37 +182,50 @@ func (p *parser) syntaxError(definition string, err error) {
 	})
 }
 
+var machineFields = &fieldSet{both: []string{"Comment", "QueryLanguage", "StartAt", "States", "TimeoutSeconds", "Version"}}
+
 func (p *parser) machine(root jsonvalue.Value) *Machine {
-	for _, location := range p.doc.Duplicates {
-		code, what := CodeSchema, "field"
-		if parts := strings.Split(location, "/"); len(parts) >= 3 && parts[len(parts)-2] == "States" {
-			code, what = CodeDuplicateState, "state name"
-		}
-		p.errorf(code, location, "Duplicate %s: '%s'", what, location[strings.LastIndexByte(location, '/')+1:])
-	}
 	m := &Machine{all: map[string]*State{}, QueryLanguage: JSONPath}
 	p.m = m
-	o := p.open(root, "")
+	o := p.open(root, "", JSONPath)
+	o.allow(machineFields)
 	m.Comment = o.str("Comment")
-	m.Version = o.str("Version")
-	if o.has("Version") && m.Version != "1.0" {
-		p.errorf(CodeSchema, "/Version", "The field 'Version' should have one of these values: [1.0]")
-	}
-	m.QueryLanguage = o.queryLanguage(JSONPath)
-	if n, ok := o.integer("TimeoutSeconds", 1, maxSeconds); ok {
+	m.Version = o.enum("Version", "1.0")
+	m.QueryLanguage, _ = o.queryLanguage(JSONPath)
+	o.reportQueryLanguage()
+	if n, ok := o.whole("TimeoutSeconds", 0, maxSeconds); ok {
 		m.TimeoutSeconds = n
 	}
 	p.scopeFields(&m.Scope, o, nil)
-	o.done()
 	return m
 }
+
+// queryLanguage resolves the language of a machine or state: only the exact text JSONPath means JSONPath; anything else
+// that is given means JSONata, even when it is reported as wrong. It reports a state that wants to leave JSONata and
+// then returns false.
+func (o *object) queryLanguage(inherited QueryLanguage) (QueryLanguage, bool) {
+	v, ok := o.v.Get("QueryLanguage")
+	switch {
+	case !ok:
+		return inherited, true
+	case v.Kind() != jsonvalue.String || v.Text() != string(JSONPath):
+		return JSONata, true
+	case inherited == JSONata:
+		o.p.errorf(CodeSchema, o.at(), "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine")
+		o.p.place(o.field("QueryLanguage"))
+		return JSONPath, false
+	}
+	return JSONPath, true
+}
+
+func (o *object) reportQueryLanguage() { o.enum("QueryLanguage", string(JSONPath), string(JSONata)) }
 
 // scopeFields reads StartAt and States.
 func (p *parser) scopeFields(scope *Scope, o *object, parent *State) {
 	scope.Parent = parent
 	scope.byName = map[string]*State{}
 	if p.depth++; p.depth > maxScopeDepth {
-		p.errorf(CodeTooDeeplyNested, o.location, "States may nest at most %d deep", maxScopeDepth)
+		p.errorf(CodeTooDeeplyNested, o.at(), "States may nest at most %d deep", maxScopeDepth)
 		return
 	}
 	defer func() { p.depth-- }()
@@ -153,15 +235,14 @@ func (p *parser) scopeFields(scope *Scope, o *object, parent *State) {
 	if !ok {
 		return
 	}
-	if states.Len() == 0 {
-		p.errorf(CodeSchema, o.location+"/States", "The field 'States' must not be empty")
+	if states.v.Len() == 0 {
+		p.errorf(CodeSchema, states.location, "The field 'States' should be non-empty")
 		return
 	}
-	assigned := map[string]bool{}
-	p.variables = append(p.variables, assigned)
-	for i, v := range states.Items() {
-		name := states.Key(i)
-		location := o.location + "/States/" + name
+	defer p.enterVariables(parent != nil && parent.Map != nil && parent.Map.Mode == Distributed)()
+	for i, v := range states.v.Items() {
+		name := states.v.Key(i)
+		location := states.field(name)
 		s := p.state(name, v, scope, location)
 		if s == nil {
 			continue
@@ -169,103 +250,9 @@ func (p *parser) scopeFields(scope *Scope, o *object, parent *State) {
 		scope.States = append(scope.States, s)
 		scope.byName[name] = s
 		if p.m.all[name] != nil {
-			p.errorf(CodeDuplicateState, location, "Duplicate state name: '%s'", name)
+			p.errorf(CodeDuplicateState, location, "Duplicate State name: %s", name)
 		}
 		p.m.all[name] = s
 	}
-	p.variables = p.variables[:len(p.variables)-1]
-	p.checkTransitions(scope, o, states)
-}
-
-// checkTransitions verifies that every transition of a scope stays in it and that the scope can end.
-func (p *parser) checkTransitions(scope *Scope, o *object, states jsonvalue.Value) {
-	target := func(field, name, location string) {
-		if name == "" {
-			return
-		}
-		if _, ok := states.Get(name); !ok {
-			p.errorf(CodeMissingTarget, location, "Missing '%s' target: %s", field, name)
-			p.hint(name, slices.Sorted(maps.Keys(scope.byName)))
-		}
-	}
-	target("StartAt", scope.StartAt, o.location+"/StartAt")
-	terminal := len(scope.States) < states.Len()
-	for _, s := range scope.States {
-		terminal = terminal || s.Terminal()
-		target("Next", s.Next, s.Location+"/Next")
-		for i, c := range s.Catch {
-			target("Next", c.Next, fmt.Sprintf("%s/Catch/%d/Next", s.Location, i))
-		}
-		if s.Choice != nil {
-			target("Default", s.Choice.Default, s.Location+"/Default")
-			for i, r := range s.Choice.Rules {
-				target("Next", r.Next, fmt.Sprintf("%s/Choices/%d/Next", s.Location, i))
-			}
-		}
-	}
-	if !terminal {
-		p.errorf(CodeMissingEnd, o.location+"/States", "There is no terminal state: one state must be a Succeed or Fail "+
-			"state or have \"End\": true")
-	}
-	p.warnUnreachable(scope)
-}
-
-func (p *parser) warnUnreachable(scope *Scope) {
-	reached := map[string]bool{}
-	todo := []string{scope.StartAt}
-	for len(todo) > 0 {
-		name := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		s := scope.byName[name]
-		if s == nil || reached[name] {
-			continue
-		}
-		reached[name] = true
-		todo = append(todo, s.targets()...)
-	}
-	for _, s := range scope.States {
-		if !reached[s.Name] && scope.byName[scope.StartAt] != nil {
-			p.warnf(CodeMissingTarget, s.Location, "State \"%s\" is not reachable.", s.Name)
-		}
-	}
-}
-
-// targets lists the names of all states that may follow.
-func (s *State) targets() []string {
-	var names []string
-	if s.Next != "" {
-		names = append(names, s.Next)
-	}
-	for _, c := range s.Catch {
-		names = append(names, c.Next)
-	}
-	if s.Choice != nil {
-		if s.Choice.Default != "" {
-			names = append(names, s.Choice.Default)
-		}
-		for _, r := range s.Choice.Rules {
-			names = append(names, r.Next)
-		}
-	}
-	return names
-}
-
-// path compiles a path field.
-func (p *parser) path(text, location string) *jsonpath.Path {
-	path, err := jsonpath.Parse(text)
-	if err != nil {
-		p.errorf(CodeSchema, location, "Value is not a valid JSONPath: %s", text)
-		return nil
-	}
-	return path
-}
-
-// referencePath compiles a path that must name a single place.
-func (p *parser) referencePath(text, location string) *jsonpath.Path {
-	path, err := jsonpath.Parse(text)
-	if err != nil || !path.IsReference() {
-		p.errorf(CodeSchema, location, "Value is not a Reference Path: %s", text)
-		return nil
-	}
-	return path
+	p.checkTransitions(scope, o, states.v)
 }

@@ -2,165 +2,243 @@ package asl
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"gust/stepfunctions/intrinsic"
-	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
 )
 
-var jsonataFields = []string{"Arguments", "Output", "Items"}
+// stateFields lists the fields of every type of state, as AWS's validation accepts them.
+var stateFields = func() map[Type]*fieldSet {
+	inputOutput := []string{"InputPath", "OutputPath"}
+	set := func(both, jsonPath, jsonata string) *fieldSet {
+		return &fieldSet{both: strings.Fields("Type Comment QueryLanguage " + both), jsonPath: strings.Fields(jsonPath),
+			jsonata: strings.Fields(jsonata)}
+	}
+	all := map[Type]*fieldSet{
+		Pass: set("Assign Next End", "Parameters Result ResultPath", "Output"),
+		Task: set("Assign Next End Resource Credentials TimeoutSeconds HeartbeatSeconds Retry Catch",
+			"Parameters ResultSelector ResultPath TimeoutSecondsPath HeartbeatSecondsPath", "Arguments Output"),
+		Wait:     set("Assign Next End Seconds Timestamp", "SecondsPath TimestampPath", "Output"),
+		Parallel: set("Assign Next End Branches Retry Catch", "Parameters ResultSelector ResultPath", "Arguments Output"),
+		Map: set("Assign Next End ItemProcessor Iterator ItemSelector ItemReader ItemBatcher ResultWriter MaxConcurrency "+
+			"ToleratedFailurePercentage ToleratedFailureCount Label Retry Catch",
+			"Parameters ResultSelector ResultPath ItemsPath MaxConcurrencyPath ToleratedFailurePercentagePath "+
+				"ToleratedFailureCountPath", "Items Output"),
+		Choice:  set("Assign Choices Default", "", "Output"),
+		Succeed: set("", "", "Output"),
+	}
+	for _, s := range all {
+		s.jsonPath = slices.Concat(inputOutput, s.jsonPath)
+	}
+	all[Fail] = set("Error Cause", "ErrorPath CausePath", "")
+	return all
+}()
 
 // state reads one state; nil when it is no object or has no known type.
 func (p *parser) state(name string, v jsonvalue.Value, scope *Scope, location string) *State {
-	if n := utf8.RuneCountInString(name); n == 0 || n > maxStateName {
-		p.errorf(CodeStateName, location, "A state's name must have 1 to %d characters", maxStateName)
+	switch {
+	case name == "":
+		p.errorf(CodeStateName, location, "State name cannot be empty")
+	case utf8.RuneCountInString(name) > maxStateName:
+		p.errorf(CodeStateName, location, "State name '%s' exceeds the %d-character limit allowed by the service", name,
+			maxStateName)
 	}
 	if v.Kind() != jsonvalue.Object {
 		p.errorf(CodeSchema, location, "Expected value of type Object")
 		return nil
 	}
-	o := p.open(v, location)
+	o := p.open(v, location, p.m.QueryLanguage)
+	o.state = location
 	if !o.required("Type") {
 		return nil
 	}
 	s := &State{Name: name, Scope: scope, Location: location, position: p.position(location)}
 	s.Type = Type(o.str("Type"))
+	set := stateFields[s.Type]
+	if set == nil {
+		p.errorf(CodeSchema, o.field("Type"),
+			"The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]")
+		return nil
+	}
+	language, ok := o.queryLanguage(p.m.QueryLanguage)
+	s.QueryLanguage, o.language = language, language
+	if !ok {
+		// One problem, one diagnostic: which fields belong to which language is only checked when the language is settled.
+		unsettled := *o
+		unsettled.language = ""
+		unsettled.allow(set)
+	} else {
+		o.allow(set)
+	}
+	o.reportQueryLanguage()
 	o.str("Comment")
-	s.QueryLanguage = o.queryLanguage(p.m.QueryLanguage)
-	if s.QueryLanguage == JSONata {
-		// The language itself has been refused with one clear diagnostic; its fields would only add noise.
-		return nil
-	}
-	for _, field := range jsonataFields {
-		if o.has(field) {
-			o.used[field] = true
-			p.errorf(CodeSchema, o.field(field), "The field '%s' is only supported with the query language JSONata", field)
-		}
-	}
-	if !p.stateByType(s, o) {
-		return nil
-	}
-	o.done()
+	p.stateByType(s, o)
 	return s
 }
 
-func (p *parser) stateByType(s *State, o *object) bool {
+func (p *parser) stateByType(s *State, o *object) {
+	s.InputPath, s.OutputPath = o.selector("InputPath"), o.selector("OutputPath")
 	switch s.Type {
 	case Pass:
 		p.passState(s, o)
 	case Task:
 		p.taskState(s, o)
 	case Choice:
+		s.Assign, s.Output = o.assign(), o.output()
 		p.choiceState(s, o)
 	case Wait:
 		p.waitState(s, o)
 	case Succeed:
-		s.InputPath, s.OutputPath = o.selector("InputPath"), o.selector("OutputPath")
+		s.Output = o.output()
+		s.ends = true
 	case Fail:
-		p.failState(s, o)
+		s.Fail = &FailFields{Error: o.textSource("Error"), Cause: o.textSource("Cause")}
+		s.ends = true
 	case Parallel:
 		p.parallelState(s, o)
 	case Map:
 		p.mapState(s, o)
-	default:
-		p.errorf(CodeSchema, o.field("Type"),
-			"The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]")
-		return false
 	}
-	return true
 }
 
 // transition reads Next or End.
 func (s *State) transition(o *object) {
 	s.Next = o.str("Next")
 	end := o.boolean("End")
-	switch {
-	case o.has("Next") && o.has("End"):
-		o.exclusive("Next", "End")
-	case !o.has("Next") && !o.has("End"):
-		o.p.errorf(CodeSchema, o.at(), "One of these fields is required: [Next, End]")
-	case o.has("End") && !end:
-		o.p.errorf(CodeSchema, o.field("End"), "The field 'End' must be true")
+	s.ends = end
+	switch v, given := o.v.Get("End"); {
+	case o.has("Next") && given && v.Bool():
+		o.single(true, "Next", "End")
+	case !o.has("Next") && !end:
+		o.p.errorf(CodeSchema, o.at(), "This object should have only one of the following fields: [Next, End]")
 	case o.has("Next") && s.Next == "":
 		o.p.errorf(CodeMissingTarget, o.field("Next"), "Missing 'Next' target: ")
 	}
 }
 
-// inputOutput reads InputPath, OutputPath, Assign and the transition.
-func (s *State) inputOutput(o *object) {
-	s.InputPath, s.OutputPath = o.selector("InputPath"), o.selector("OutputPath")
-	s.Assign = o.assign()
-	s.transition(o)
+// output reads Output.
+func (o *object) output() *Template {
+	if o.language != JSONata {
+		return nil
+	}
+	return o.template("Output")
+}
+
+// result reads what a state with a result does with it.
+func (s *State) result(o *object) {
+	o = o.with(statesScope{result: true})
+	s.ResultPath = o.resultPath()
+	s.Assign, s.Output = o.assign(), o.output()
+	if o.language == JSONPath {
+		s.ResultSelector = o.template("ResultSelector")
+	}
+}
+
+// effective reads what builds the effective input: Parameters or Arguments.
+func (s *State) effective(o *object) {
+	if o.language == JSONata {
+		s.Arguments = o.template("Arguments")
+	} else {
+		s.Parameters = o.template("Parameters")
+	}
 }
 
 func (p *parser) passState(s *State, o *object) {
-	s.inputOutput(o)
+	s.transition(o)
+	s.Assign, s.Output = o.assign(), o.output()
+	if o.language == JSONata {
+		return
+	}
 	s.Parameters = o.template("Parameters")
 	s.ResultPath = o.resultPath()
-	if v, ok := o.get("Result"); ok {
+	if v, ok := o.v.Get("Result"); ok {
 		s.Result = &v
-		if v.Kind() == jsonvalue.String && strings.HasPrefix(v.Text(), "$.") {
-			p.warnf(CodePassResultStatic, o.field("Result"), "The value of the field 'Result' is not evaluated: %s", v.Text())
+		p.warnStatic(v, o.field("Result"))
+	}
+}
+
+// warnStatic warns about paths in the constant Result of a Pass state.
+func (p *parser) warnStatic(v jsonvalue.Value, location string) {
+	switch v.Kind() {
+	case jsonvalue.String:
+		if looksComputed(v.Text()) {
+			p.warnf(CodePassResultStatic, location, "The value of the field 'Result' is static and is not evaluated: %s", v.Text())
 		}
+	case jsonvalue.Array:
+		for i, item := range v.Items() {
+			p.warnStatic(item, indexed(location, i))
+		}
+	case jsonvalue.Object:
+		for i, item := range v.Items() {
+			p.warnStatic(item, location+"/"+v.Key(i))
+		}
+	default:
 	}
 }
 
 func (p *parser) taskState(s *State, o *object) {
-	s.inputOutput(o)
-	s.Parameters, s.ResultSelector = o.template("Parameters"), o.template("ResultSelector")
-	s.ResultPath = o.resultPath()
+	s.transition(o)
+	s.effective(o)
+	s.result(o)
 	t := &TaskFields{Credentials: o.template("Credentials")}
 	s.Task = t
 	if o.required("Resource") {
-		t.Resource = p.resource(o.str("Resource"), o.field("Resource"))
+		if text := o.str("Resource"); text != "" {
+			t.Resource = p.resource(text, o.field("Resource"))
+			p.integration(s, o)
+		}
 	}
-	t.Timeout = o.seconds("TimeoutSeconds", 1)
-	t.Heartbeat = o.seconds("HeartbeatSeconds", 1)
-	if t.Timeout != nil && t.Heartbeat != nil && t.Timeout.Path == nil && t.Heartbeat.Path == nil &&
-		t.Heartbeat.Value >= t.Timeout.Value {
+	if c, ok := o.v.Get("Credentials"); ok {
+		p.credentials(c, t, o)
+	}
+	t.Timeout = o.integer("TimeoutSeconds", 1, maxSeconds)
+	t.Heartbeat = o.integer("HeartbeatSeconds", 1, maxSeconds)
+	if t.Timeout.constant() && t.Heartbeat.constant() && t.Heartbeat.Value >= t.Timeout.Value {
 		p.errorf(CodeSchema, o.at(), "HeartbeatSeconds must be smaller than TimeoutSeconds")
 	}
 	p.errorHandling(s, o)
 }
 
-// seconds reads XSeconds or XSecondsPath.
-func (o *object) seconds(name string, low int64) *Seconds {
-	o.exclusive(name, name+"Path")
-	if path := o.ref(name + "Path"); path != nil {
-		return &Seconds{Path: path}
+func (i *Integer) constant() bool { return i != nil && i.Path == nil && i.Expression == nil }
+
+func (p *parser) credentials(v jsonvalue.Value, t *TaskFields, o *object) {
+	if t.Resource.Kind == Activity {
+		p.errorf(CodeSchema, o.at(), "The field 'Credentials' is not supported for activities")
+		return
 	}
-	if n, ok := o.integer(name, low, maxSeconds); ok {
-		return &Seconds{Value: n}
+	if v.Kind() != jsonvalue.Object {
+		return
 	}
-	return nil
+	if _, ok := v.Get("RoleArn"); ok {
+		return
+	}
+	if _, ok := v.Get("RoleArn.$"); !ok {
+		p.errorf(CodeSchema, o.field("Credentials"), "The field 'RoleArn' is required but was missing")
+	}
 }
 
 func (p *parser) waitState(s *State, o *object) {
-	s.inputOutput(o)
+	s.transition(o)
+	s.Assign, s.Output = o.assign(), o.output()
 	w := &WaitFields{}
 	s.Wait = w
-	fields := []string{"Seconds", "SecondsPath", "Timestamp", "TimestampPath"}
-	given := 0
-	for _, f := range fields {
-		if o.has(f) {
-			given++
-		}
+	if o.language == JSONPath {
+		o.single(true, "SecondsPath", "Seconds", "TimestampPath", "Timestamp")
+	} else {
+		o.single(true, "Seconds", "Timestamp")
 	}
-	if given != 1 {
-		p.errorf(CodeSchema, o.at(), "Exactly one of these fields is required: [%s]", strings.Join(fields, ", "))
+	if o.has("Seconds") || o.has("SecondsPath") {
+		w.Seconds = o.integer("Seconds", 0, maxSeconds)
 	}
-	if path := o.ref("SecondsPath"); path != nil {
-		w.Seconds = &Seconds{Path: path}
-	}
-	if n, ok := o.integer("Seconds", 0, maxSeconds); ok {
-		w.Seconds = &Seconds{Value: n}
-	}
-	w.TimestampPath = o.ref("TimestampPath")
-	if o.has("Timestamp") {
+	path, expression, ok := o.computed("Timestamp")
+	switch {
+	case ok:
+		w.TimestampPath, w.TimestampExpression = path, expression
+	case o.has("Timestamp"):
 		at, err := ParseTimestamp(o.str("Timestamp"))
 		if err != nil {
 			p.errorf(CodeSchema, o.field("Timestamp"), "String does not match RFC3339 timestamp")
@@ -177,140 +255,59 @@ func ParseTimestamp(text string) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, text)
 }
 
-func (p *parser) failState(s *State, o *object) {
-	s.Fail = &FailFields{Error: o.textSource("Error"), Cause: o.textSource("Cause")}
-}
-
 // stringFunctions are the functions that may yield the text of ErrorPath and CausePath.
 var stringFunctions = map[string]bool{
 	"States.Format": true, "States.JsonToString": true, "States.ArrayGetItem": true, "States.Base64Encode": true,
 	"States.Base64Decode": true, "States.Hash": true, "States.UUID": true,
 }
 
+// textSource reads Error or Cause, the Path form of a JSONPath state included.
 func (o *object) textSource(name string) *TextSource {
-	o.exclusive(name, name+"Path")
-	if o.has(name) {
-		return &TextSource{Text: o.str(name)}
-	}
-	if !o.has(name + "Path") {
+	v, ok := o.v.Get(name)
+	switch {
+	case ok && o.language == JSONPath && o.has(name+"Path"):
+		o.single(false, name, name+"Path")
+		return nil
+	case ok && o.language == JSONata && v.Kind() == jsonvalue.String && o.isExpression(v.Text(), o.field(name)):
+		return &TextSource{Expression: o.expression(v.Text(), o.field(name))}
+	case ok:
+		text := o.str(name)
+		if o.language == JSONPath && looksComputed(text) {
+			o.p.warnf(CodeNoPath, o.field(name), "The value of the field '%s' looks like a path but is not evaluated; use the "+
+				"field '%sPath'", name, name)
+		}
+		return &TextSource{Text: text}
+	case o.language != JSONPath || !o.has(name+"Path"):
 		return nil
 	}
-	text, location := o.str(name+"Path"), o.field(name+"Path")
+	location := o.field(name + "Path")
+	path, _ := o.v.Get(name + "Path")
+	text := path.Text()
 	if !intrinsic.Is(text) {
-		return &TextSource{Path: o.p.referencePath(text, location)}
+		return &TextSource{Path: o.pathOf(name + "Path")}
 	}
 	call, err := intrinsic.Parse(text)
 	if err != nil || !stringFunctions[call.Name()] {
-		o.p.errorf(CodeSchema, location, "Value is not a Reference Path or a function that returns a string: %s", text)
+		o.p.errorf(CodeSchema, location, "Value must be a valid JSONPath or a valid intrinsic function call that returns a string")
 	}
 	return &TextSource{Call: call}
 }
 
+var branchFields = &fieldSet{both: []string{"Comment", "StartAt", "States"}}
+
 func (p *parser) parallelState(s *State, o *object) {
-	s.inputOutput(o)
-	s.Parameters, s.ResultSelector = o.template("Parameters"), o.template("ResultSelector")
-	s.ResultPath = o.resultPath()
+	s.transition(o)
+	s.effective(o)
+	s.result(o)
 	s.Parallel = &ParallelFields{}
 	o.required("Branches")
-	branches, _ := o.list("Branches")
-	if o.has("Branches") && len(branches) == 0 {
-		p.errorf(CodeSchema, o.field("Branches"), "The field 'Branches' must not be empty")
-	}
-	for i, v := range branches {
-		location := fmt.Sprintf("%s/Branches/%d", s.Location, i)
-		if v.Kind() != jsonvalue.Object {
-			p.errorf(CodeSchema, location, "Expected value of type Object")
-			continue
-		}
-		s.Parallel.Branches = append(s.Parallel.Branches, p.innerScope(v, location, s))
+	o.notEmpty("Branches")
+	for _, branch := range o.entries("Branches") {
+		branch.allow(branchFields)
+		branch.str("Comment")
+		scope := &Scope{}
+		p.scopeFields(scope, branch, s)
+		s.Parallel.Branches = append(s.Parallel.Branches, scope)
 	}
 	p.errorHandling(s, o)
-}
-
-func (p *parser) innerScope(v jsonvalue.Value, location string, parent *State) *Scope {
-	scope := &Scope{}
-	o := p.open(v, location)
-	o.str("Comment")
-	if parent.Type == Map {
-		p.processorConfig(o)
-	}
-	p.scopeFields(scope, o, parent)
-	o.done()
-	return scope
-}
-
-func (p *parser) processorConfig(o *object) {
-	v, ok := o.child("ProcessorConfig")
-	if !ok {
-		return
-	}
-	config := p.open(v, o.field("ProcessorConfig"))
-	mode := config.str("Mode")
-	config.oneOf("Mode", mode, "INLINE", "DISTRIBUTED")
-	config.oneOf("ExecutionType", config.str("ExecutionType"), "STANDARD", "EXPRESS")
-	if mode == "DISTRIBUTED" {
-		p.errorf(CodeSchema, config.field("Mode"),
-			"The Map mode DISTRIBUTED is not supported by this service yet; use INLINE")
-	}
-	config.done()
-}
-
-// distributedFields belong to a Map in DISTRIBUTED mode.
-var distributedFields = []string{"ItemReader", "ItemBatcher", "ResultWriter", "Label", "ToleratedFailureCount",
-	"ToleratedFailureCountPath", "ToleratedFailurePercentage", "ToleratedFailurePercentagePath"}
-
-func (p *parser) mapState(s *State, o *object) {
-	s.inputOutput(o)
-	m := &MapFields{}
-	s.Map = m
-	o.exclusive("ItemSelector", "Parameters")
-	s.Parameters = o.template("Parameters")
-	if selector := o.template("ItemSelector"); selector != nil {
-		s.Parameters = selector
-	}
-	s.ResultSelector, s.ResultPath = o.template("ResultSelector"), o.resultPath()
-	if o.has("ItemsPath") {
-		m.ItemsPath = p.path(o.str("ItemsPath"), o.field("ItemsPath"))
-	}
-	o.exclusive("MaxConcurrency", "MaxConcurrencyPath")
-	m.MaxConcurrency, _ = o.integer("MaxConcurrency", 0, math.MaxInt32)
-	m.MaxConcurrencyPath = o.ref("MaxConcurrencyPath")
-	for _, field := range distributedFields {
-		if o.has(field) {
-			o.used[field] = true
-			p.errorf(CodeSchema, o.field(field), "The field '%s' belongs to the Map mode DISTRIBUTED, which is not supported "+
-				"by this service yet", field)
-		}
-	}
-	o.exclusive("ItemProcessor", "Iterator")
-	name := "ItemProcessor"
-	if o.has("Iterator") {
-		name = "Iterator"
-	}
-	o.required(name)
-	if v, ok := o.child(name); ok {
-		m.Processor = p.innerScope(v, o.field(name), s)
-	}
-	p.errorHandling(s, o)
-}
-
-// VariableReferences returns, for each state that reads workflow variables, their names in alphabetical order.
-func (m *Machine) VariableReferences() map[string][]string {
-	all := map[string][]string{}
-	for name, s := range m.all {
-		if names := s.variables(); len(names) > 0 {
-			all[name] = names
-		}
-	}
-	return all
-}
-
-func (s *State) variables() []string {
-	seen := map[string]bool{}
-	s.paths(func(p *jsonpath.Path) {
-		if p.Root() == jsonpath.Variable {
-			seen[p.Variable()] = true
-		}
-	})
-	return sortedKeys(seen)
 }

@@ -14,10 +14,18 @@ import (
 // function yields.
 type Template struct{ root *templateNode }
 
-// templateNode is a constant, or an array or object with something dynamic inside.
+// Evaluator is what [Template.Eval] needs beyond paths and functions when the template belongs to a JSONata state: its
+// [intrinsic.Env] must also be an Evaluator.
+type Evaluator interface {
+	// Evaluate yields the value of an expression. Undefined is an error.
+	Evaluate(e *Expression) (jsonvalue.Value, error)
+}
+
+// templateNode is a constant, an expression, or an array or object with something dynamic inside.
 type templateNode struct {
-	constant jsonvalue.Value
-	items    []*templateNode
+	constant   jsonvalue.Value
+	expression *Expression
+	items      []*templateNode
 	// keys names the items of an object; nil for an array.
 	keys []string
 	// dynamic are the ".$" fields in the order in which they join the object.
@@ -47,15 +55,25 @@ func (e *FieldError) Error() string { return fmt.Sprintf("field %s: %v", e.Field
 // Unwrap returns the reason.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// Eval builds the value. Its error is a [*FieldError].
+// Eval builds the value. Its error is a [*FieldError], or that of [Evaluator.Evaluate] in a JSONata state.
 //
 // The order of an object's fields is AWS's: constant fields first, as written, then the dynamic ones in the order in
 // which a Java hash map yields their names.
 func (t *Template) Eval(env intrinsic.Env) (jsonvalue.Value, error) { return t.root.eval(env) }
 
+// Expression returns the expression that the whole template is, nil when it is JSON around expressions or constant.
+func (t *Template) Expression() *Expression { return t.root.expression }
+
 func (n *templateNode) eval(env intrinsic.Env) (jsonvalue.Value, error) {
 	if !n.compute {
 		return n.constant, nil
+	}
+	if n.expression != nil {
+		evaluator, ok := env.(Evaluator)
+		if !ok {
+			return jsonvalue.Value{}, fmt.Errorf("the environment %T of a JSONata template cannot evaluate expressions", env)
+		}
+		return evaluator.Evaluate(n.expression)
 	}
 	if n.keys == nil && n.dynamic == nil {
 		items := make([]jsonvalue.Value, len(n.items))
@@ -92,33 +110,75 @@ func (f *dynamicField) eval(env intrinsic.Env) (jsonvalue.Value, error) {
 	return env.Resolve(f.path)
 }
 
-// Paths calls visit with every path in the template, those in function calls included.
-func (t *Template) Paths(visit func(*jsonpath.Path)) { t.root.paths(visit) }
+// visit calls the functions with every path and expression in the template, those in function calls included.
+func (t *Template) visit(path func(*jsonpath.Path), expression func(*Expression)) {
+	if t != nil {
+		t.root.visit(path, expression)
+	}
+}
 
-func (n *templateNode) paths(visit func(*jsonpath.Path)) {
+func (n *templateNode) visit(path func(*jsonpath.Path), expression func(*Expression)) {
+	if n.expression != nil {
+		expression(n.expression)
+	}
 	for _, item := range n.items {
-		item.paths(visit)
+		item.visit(path, expression)
 	}
 	for _, f := range n.dynamic {
 		if f.call != nil {
-			f.call.Paths(visit)
+			f.call.Paths(path)
 		} else {
-			visit(f.path)
+			path(f.path)
 		}
 	}
 }
 
-// template compiles a payload template and reports its problems.
-func (p *parser) template(v jsonvalue.Value, location string) *Template {
-	return &Template{root: p.templateNode(v, location)}
+// template compiles a field that is a payload template, or JSON with expressions in a JSONata state; nil when it is absent.
+func (o *object) template(name string) *Template {
+	v, ok := o.v.Get(name)
+	if !ok {
+		return nil
+	}
+	return o.templateOf(v, o.field(name))
 }
 
-func (p *parser) templateNode(v jsonvalue.Value, location string) *templateNode {
+func (o *object) templateOf(v jsonvalue.Value, location string) *Template {
+	if o.language == JSONata {
+		return &Template{root: o.expressionNode(v, location)}
+	}
+	return &Template{root: o.templateNode(v, location)}
+}
+
+// expressionNode compiles JSON whose strings may be expressions.
+func (o *object) expressionNode(v jsonvalue.Value, location string) *templateNode {
+	n := &templateNode{constant: v}
+	switch v.Kind() {
+	case jsonvalue.String:
+		if o.isExpression(v.Text(), location) {
+			n.expression = o.expression(v.Text(), location)
+			n.compute = n.expression != nil
+		}
+	case jsonvalue.Array:
+		for i, item := range v.Items() {
+			n.add(o.expressionNode(item, indexed(location, i)))
+		}
+	case jsonvalue.Object:
+		n.keys = []string{}
+		for i, item := range v.Items() {
+			n.keys = append(n.keys, v.Key(i))
+			n.add(o.expressionNode(item, location+"/"+v.Key(i)))
+		}
+	default:
+	}
+	return n
+}
+
+func (o *object) templateNode(v jsonvalue.Value, location string) *templateNode {
 	n := &templateNode{constant: v}
 	switch v.Kind() {
 	case jsonvalue.Array:
 		for i, item := range v.Items() {
-			n.add(p.templateNode(item, fmt.Sprintf("%s/%d", location, i)))
+			n.add(o.templateNode(item, indexed(location, i)))
 		}
 	case jsonvalue.Object:
 		n.keys = []string{}
@@ -127,13 +187,17 @@ func (p *parser) templateNode(v jsonvalue.Value, location string) *templateNode 
 			name, dynamic := strings.CutSuffix(key, ".$")
 			if !dynamic {
 				n.keys = append(n.keys, key)
-				n.add(p.templateNode(item, location+"/"+key))
+				n.add(o.templateNode(item, location+"/"+key))
+				if item.Kind() == jsonvalue.String && looksComputed(item.Text()) {
+					o.p.warnf(CodeNoDollar, location+"/"+key, "The value of the field '%s' looks like a JSONPath or intrinsic "+
+						"function but is not evaluated; call the field '%s.$'", key, key)
+				}
 				continue
 			}
 			if _, both := v.Get(name); both {
-				p.errorf(CodeSchema, location, "The field '%s' is given twice, as '%s' and as '%s'", name, name, key)
+				o.p.errorf(CodeSchema, location, "The field '%s' is given twice, as '%s' and as '%s'", name, name, key)
 			}
-			if f, ok := p.dynamicField(name, item, location); ok {
+			if f, ok := o.dynamicField(name, item, location); ok {
 				n.dynamic = append(n.dynamic, f)
 				n.compute = true
 			}
@@ -144,12 +208,25 @@ func (p *parser) templateNode(v jsonvalue.Value, location string) *templateNode 
 	return n
 }
 
+// looksComputed reports whether a plain text looks as if it should be evaluated.
+func looksComputed(text string) bool {
+	if intrinsic.Is(text) {
+		_, err := intrinsic.Parse(text)
+		return err == nil
+	}
+	if !strings.HasPrefix(text, "$") {
+		return false
+	}
+	_, err := jsonpath.Parse(text)
+	return err == nil
+}
+
 func (n *templateNode) add(item *templateNode) {
 	n.items = append(n.items, item)
 	n.compute = n.compute || item.compute
 }
 
-func (p *parser) dynamicField(name string, v jsonvalue.Value, location string) (dynamicField, bool) {
+func (o *object) dynamicField(name string, v jsonvalue.Value, location string) (dynamicField, bool) {
 	f := dynamicField{name: name}
 	var err error
 	switch {
@@ -161,8 +238,9 @@ func (p *parser) dynamicField(name string, v jsonvalue.Value, location string) (
 		f.path, err = jsonpath.Parse(v.Text())
 	}
 	if err != nil {
-		p.errorf(CodeSchema, location, "The value for the field '%s.$' must be a valid JSONPath or a valid intrinsic "+
+		o.p.errorf(CodeSchema, location, "The value for the field '%s.$' must be a valid JSONPath or a valid intrinsic "+
 			"function call", name)
+		o.p.place(location + "/" + name + ".$")
 		return f, false
 	}
 	return f, true

@@ -1,10 +1,10 @@
-// Package handlers serves task resources locally: what AWS would run as a Lambda function or call as a service is
-// here a command, an HTTP endpoint or a Go function.
+// Package handlers performs tasks locally. It starts executions and calls the API of the service itself, sends HTTP
+// tasks to this machine, and does everything that would be a Lambda function or another service of AWS as configured:
+// by a mocked response, a command, an HTTP endpoint, a fixed answer, a fault or a Go function.
 package handlers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,17 +12,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
-	"gust/internal/param"
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/jsonvalue"
+	"gust/stepfunctions/server"
 )
 
 // maxOutputBytes is the largest answer that is read from a handler, Lambda's own limit.
 const maxOutputBytes = 6 << 20
 
-// Handler does the work of one resource. Exactly one of Command, URL and Func is set.
+// Handler does the work of one resource. Exactly one of Command, URL, Answer, Fault and Func is set.
 //
 // A command gets the task's input as JSON on standard input and prints the result as JSON on standard output; nothing
 // printed means null. A non-zero exit, or a result that is an object with errorType and errorMessage, fails the task
@@ -39,10 +37,56 @@ type Handler struct {
 	Env []string
 	// URL is an HTTP endpoint.
 	URL string
+	// Answer is the JSON text of a fixed result.
+	Answer string
+	// Fault fails every call.
+	Fault *TaskError
 	// Func is a Go function. A returned [*Error] fails the task with its type and message.
 	Func func(ctx context.Context, input []byte) ([]byte, error)
 	// Timeout bounds one call; 0 means 15 minutes, Lambda's longest.
 	Timeout time.Duration
+}
+
+// Parse reads a handler's text form: the URL of an HTTP endpoint, answer:JSON, fault:NAME CAUSE, or a command line for
+// sh.
+func Parse(text string) (Handler, error) {
+	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
+		return Handler{URL: text}, nil
+	}
+	if answer, ok := strings.CutPrefix(text, "answer:"); ok {
+		h := Handler{Answer: strings.TrimSpace(answer)}
+		return h, h.check()
+	}
+	if fault, ok := strings.CutPrefix(text, "fault:"); ok {
+		name, cause, _ := strings.Cut(strings.TrimSpace(fault), " ")
+		h := Handler{Fault: &TaskError{Name: name, Cause: strings.TrimSpace(cause)}}
+		return h, h.check()
+	}
+	if strings.TrimSpace(text) == "" {
+		return Handler{}, errors.New("expected a command, the URL of an HTTP endpoint, answer:JSON or fault:NAME CAUSE, got nothing")
+	}
+	return Handler{Command: []string{"sh", "-c", text}}, nil
+}
+
+func (h Handler) check() error {
+	given := 0
+	for _, set := range []bool{len(h.Command) > 0, h.URL != "", h.Answer != "", h.Fault != nil, h.Func != nil} {
+		if set {
+			given++
+		}
+	}
+	if given != 1 {
+		return fmt.Errorf("exactly one of command, URL, answer, fault and function is needed, got %d", given)
+	}
+	if h.Fault != nil && h.Fault.Name == "" {
+		return errors.New("a fault needs a name, such as fault:Sqs.QueueDoesNotExistException The queue is gone")
+	}
+	if h.Answer != "" {
+		if _, err := jsonvalue.Parse(h.Answer); err != nil {
+			return fmt.Errorf("the answer is not JSON: %w", err)
+		}
+	}
+	return nil
 }
 
 // Request is one task to do.
@@ -51,9 +95,41 @@ type Request struct {
 	Resource asl.Resource
 	// Input is the JSON text of the task's effective input.
 	Input string
-	// ExecutionARN and State tell where the task comes from.
-	ExecutionARN, State string
+	// ExecutionARN and State tell where the task comes from, Machine is the state machine's name.
+	ExecutionARN, State, Machine string
+	// TaskID is the number of the task in its execution.
+	TaskID int64
+	// TestCase chooses mocked responses; empty for an execution that has none.
+	TestCase string
+	// Attempt is how many retries went before, from 0.
+	Attempt int64
+	// Region and RoleARN are the execution's.
+	Region, RoleARN string
+	// Credentials is the JSON text of the state's Credentials; empty when there are none.
+	Credentials string
+	// Token is the task token, when the task has one.
+	Token string
 }
+
+// Outcome is what became of a call.
+type Outcome struct {
+	// Output is the JSON text of the response: the task's result, or with .sync and .waitForTaskToken what was submitted.
+	Output string
+	// Result is the task's result when it is known although the integration waits (.sync and .waitForTaskToken); nil
+	// lets the task go on until its token is answered or Execution ends.
+	Result *string
+	// Execution is the execution whose end ends the task; empty when there is none. See [Set.ChildResult].
+	Execution string
+	// Sent and Received are what an HTTP task sent and what came back, also when the task failed; nil when nothing was.
+	Sent     *HTTPRequest
+	Received *HTTPResponse
+}
+
+// HTTPRequest is what an HTTP task sent, in the words of TestState. Headers are written as [name: value, ...].
+type HTTPRequest struct{ Protocol, Method, URL, Headers, Body string }
+
+// HTTPResponse is what came back, in the words of TestState.
+type HTTPResponse struct{ Protocol, StatusCode, StatusMessage, Headers, Body string }
 
 // TaskError is a failed task in the words of the language.
 type TaskError struct {
@@ -81,221 +157,72 @@ func (e *Error) cause() string {
 		Set("errorType", jsonvalue.NewString(e.Type)).Value().String()
 }
 
-// Set finds the handler of a resource.
-type Set struct{ byName map[string]Handler }
+// API is the service that the tasks belong to.
+type API interface {
+	// Invoke carries out an operation as for a client.
+	Invoke(ctx context.Context, c server.Call) ([]byte, error)
+}
+
+// Set does tasks.
+type Set struct {
+	byName map[string]Handler
+	api    API
+	mocks  *Mocks
+}
 
 // NewSet checks and returns handlers by name. A name is a Lambda function's name or ARN, or the ARN of a service
-// integration such as arn:aws:states:::sqs:sendMessage.
+// integration such as arn:aws:states:::sqs:sendMessage, with or without its pattern.
 func NewSet(byName map[string]Handler) (*Set, error) {
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		h := byName[name]
-		given := 0
-		for _, set := range []bool{len(h.Command) > 0, h.URL != "", h.Func != nil} {
-			if set {
-				given++
-			}
-		}
-		if given != 1 {
-			return nil, fmt.Errorf("handler %q: exactly one of command, URL and function is needed, got %d", name, given)
+		if err := byName[name].check(); err != nil {
+			return nil, fmt.Errorf("handler %q: %w", name, err)
 		}
 	}
 	return &Set{byName: maps.Clone(byName)}, nil
 }
 
-// defaultTimeout bounds a call whose handler sets no bound.
-const defaultTimeout = 15 * time.Minute
+// UseAPI tells the service that the tasks belong to. It is called before the first Do.
+func (s *Set) UseAPI(a API) { s.api = a }
 
-// Do performs a task and returns the JSON text of its result. A failure of the task is a [*TaskError]; any other
-// error means that ctx ended.
-func (s *Set) Do(ctx context.Context, r Request) (string, error) {
-	if r.Resource.Kind == asl.Service && r.Resource.Service == "lambda" && r.Resource.API == "invoke" {
-		return s.invoke(ctx, r)
-	}
-	name := r.Resource.ARN
-	h, ok := s.find(r.Resource)
-	if !ok {
-		return "", s.unknown(r.Resource, name)
-	}
-	return s.call(ctx, h, functionName(name), r, r.Input)
-}
+// UseMocks sets the mocked responses. It is called before the first Do.
+func (s *Set) UseMocks(m *Mocks) { s.mocks = m }
 
-// find looks a resource up by its ARN and, for a Lambda function, by its unqualified ARN and its name.
-func (s *Set) find(r asl.Resource) (Handler, bool) {
-	if h, ok := s.byName[r.ARN]; ok || r.Kind != asl.LambdaFunction {
-		return h, ok
+// Do performs a task. A failure of the task is a [*TaskError]; any other error means that ctx ended. It does not wait
+// for tokens and executions.
+func (s *Set) Do(ctx context.Context, r Request) (Outcome, error) {
+	if out, mocked, err := s.mocks.response(r); mocked {
+		return out, err
 	}
-	return s.function(r.ARN)
-}
-
-// function finds the handler of a function given by name, partial ARN or full ARN, with or without a qualifier.
-func (s *Set) function(name string) (Handler, bool) {
-	if h, ok := s.byName[name]; ok {
-		return h, true
+	if h, ok := s.find(r.Resource); ok && !r.is("lambda", "invoke") {
+		out, err := s.call(ctx, h, functionName(r.Resource.ARN), r, r.Input)
+		return outcome(r, out), err
 	}
-	short := functionName(name)
-	if i := strings.Index(name, ":function:"+short); i >= 0 {
-		if h, ok := s.byName[name[:i]+":function:"+short]; ok {
-			return h, true
-		}
-	}
-	h, ok := s.byName[short]
-	return h, ok
-}
-
-// functionName cuts a function's ARN or qualified name down to the name.
-func functionName(name string) string {
-	if _, after, ok := strings.Cut(name, ":function:"); ok {
-		name = after
-	}
-	short, _, _ := strings.Cut(name, ":")
-	return short
-}
-
-func (s *Set) unknown(r asl.Resource, name string) *TaskError {
-	known := slices.Sorted(maps.Keys(s.byName))
-	hint := "Configure one for it: a command that reads JSON on standard input, or an HTTP endpoint."
-	if nearest := param.Nearest(name, known); nearest != "" {
-		hint = fmt.Sprintf("Did you mean %q? ", nearest) + hint
-	}
-	if r.Kind == asl.LambdaFunction || r.Service == "lambda" {
-		return &TaskError{Name: "Lambda.ResourceNotFoundException",
-			Cause: fmt.Sprintf("Function not found: %s. The local Step Functions service has no handler for it. %s", name, hint)}
-	}
-	return &TaskError{Name: asl.ErrTaskFailed,
-		Cause: fmt.Sprintf("The local Step Functions service has no handler for the resource %s. %s", name, hint)}
-}
-
-// invoke serves arn:aws:states:::lambda:invoke: the function's answer wrapped as the Lambda API returns it.
-func (s *Set) invoke(ctx context.Context, r Request) (string, error) {
-	in, err := jsonvalue.Parse(r.Input)
-	if err != nil {
-		return "", &TaskError{Name: asl.ErrRuntime, Cause: err.Error()}
-	}
-	nameValue, _ := in.Get("FunctionName")
-	name := nameValue.Text()
-	if name == "" {
-		return "", &TaskError{Name: "Lambda.ValidationException", Cause: "The parameter FunctionName is required."}
-	}
-	h, ok := s.function(name)
-	if !ok {
-		return "", s.unknown(r.Resource, name)
-	}
-	payload := "{}"
-	if p, ok := in.Get("Payload"); ok {
-		payload = p.String()
-	}
-	out, err := s.call(ctx, h, functionName(name), r, payload)
-	if err != nil {
-		return "", err
-	}
-	result, err := jsonvalue.Parse(out)
-	if err != nil {
-		return "", &TaskError{Name: asl.ErrRuntime, Cause: err.Error()}
-	}
-	return lambdaResponse(result).String(), nil
-}
-
-func lambdaResponse(payload jsonvalue.Value) jsonvalue.Value {
-	text := jsonvalue.NewString
-	id := uuid.NewString()
-	length := fmt.Sprint(len(payload.String()))
-	headers := []struct{ name, value string }{
-		{"X-Amz-Executed-Version", "$LATEST"}, {"Content-Length", length}, {"x-amzn-RequestId", id},
-		{"Content-Type", "application/json"},
-	}
-	all, single := jsonvalue.NewObjectBuilder(len(headers)), jsonvalue.NewObjectBuilder(len(headers))
-	for _, h := range headers {
-		all.Set(h.name, jsonvalue.NewArray([]jsonvalue.Value{text(h.value)}))
-		single.Set(h.name, text(h.value))
-	}
-	return jsonvalue.NewObjectBuilder(5).
-		Set("ExecutedVersion", text("$LATEST")).
-		Set("Payload", payload).
-		Set("SdkHttpMetadata", jsonvalue.NewObjectBuilder(3).Set("AllHttpHeaders", all.Value()).
-			Set("HttpHeaders", single.Value()).Set("HttpStatusCode", jsonvalue.NewInt(200)).Value()).
-		Set("SdkResponseMetadata", jsonvalue.NewObjectBuilder(1).Set("RequestId", text(id)).Value()).
-		Set("StatusCode", jsonvalue.NewInt(200)).Value()
-}
-
-// call runs a handler once.
-func (s *Set) call(ctx context.Context, h Handler, name string, r Request, input string) (string, error) {
-	timeout := h.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var out []byte
-	var err error
 	switch {
-	case h.Func != nil:
-		out, err = callFunc(limited, h.Func, []byte(input))
-	case h.URL != "":
-		out, err = post(limited, h.URL, input)
+	case r.is("lambda", "invoke"):
+		out, err := s.invoke(ctx, r)
+		return outcome(r, out), err
+	case r.is("states", "startExecution") && s.api != nil:
+		return s.startExecution(ctx, r)
+	case r.Resource.Kind == asl.Service && r.Resource.Service == "aws-sdk:sfn" && s.api != nil:
+		out, err := s.sdk(ctx, r)
+		return outcome(r, out), err
+	case r.is("http", "invoke"):
+		return httpTask(ctx, r)
 	default:
-		out, err = command(limited, h, name, r, input)
+		return Outcome{}, s.unknown(r.Resource, r.Resource.ARN)
 	}
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	if limited.Err() != nil {
-		late := &Error{Type: "Sandbox.Timedout", Message: fmt.Sprintf("Task timed out after %.2f seconds", timeout.Seconds())}
-		return "", &TaskError{Name: late.Type, Cause: late.cause()}
-	}
-	return result(out, err)
 }
 
-// callFunc calls a Go function and turns a panic of it into an error.
-func callFunc(ctx context.Context, f func(context.Context, []byte) ([]byte, error), input []byte) (
-	out []byte, err error,
-) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &Error{Type: "Runtime.Panic", Message: fmt.Sprint(p)}
-		}
-	}()
-	return f(ctx, input)
+func (r Request) is(service, api string) bool {
+	return r.Resource.Service == service && r.Resource.API == api
 }
 
-// result turns a handler's answer into the task's result or failure.
-func result(out []byte, err error) (string, error) {
-	var reported *Error
-	if err != nil && !errors.As(err, &reported) {
-		reported = &Error{Type: "Lambda.Unknown", Message: err.Error()}
+// outcome is that of a call whose job, if any, is done with the response.
+func outcome(r Request, out string) Outcome {
+	switch r.Resource.Pattern {
+	case asl.Sync, asl.Sync2:
+		return Outcome{Output: out, Result: &out}
+	default:
+		return Outcome{Output: out}
 	}
-	v, parseErr := jsonvalue.Parse(string(out))
-	if parseErr == nil {
-		if failed := failureIn(v); failed != nil {
-			return "", failed
-		}
-	}
-	switch {
-	case reported != nil:
-		return "", &TaskError{Name: reported.Type, Cause: reported.cause()}
-	case len(strings.TrimSpace(string(out))) == 0:
-		return "null", nil
-	case parseErr != nil:
-		e := &Error{Type: "Runtime.MarshalError", Message: "The handler's answer is not JSON: " + parseErr.Error()}
-		return "", &TaskError{Name: e.Type, Cause: e.cause()}
-	}
-	return v.String(), nil
-}
-
-// failureIn recognises an object with errorType and errorMessage.
-func failureIn(v jsonvalue.Value) *TaskError {
-	typ, okType := v.Get("errorType")
-	message, okMessage := v.Get("errorMessage")
-	if !okType || !okMessage || typ.Kind() != jsonvalue.String || message.Kind() != jsonvalue.String {
-		return nil
-	}
-	return &TaskError{Name: typ.Text(), Cause: v.String()}
-}
-
-// MarshalJSON writes a handler without its function and environment, for configuration listings.
-func (h Handler) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Command []string `json:"command,omitempty"`
-		Dir     string   `json:"dir,omitempty"`
-		URL     string   `json:"url,omitempty"`
-	}{h.Command, h.Dir, h.URL})
 }

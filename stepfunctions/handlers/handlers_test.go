@@ -39,6 +39,16 @@ func set(t *testing.T, byName map[string]handlers.Handler) *handlers.Set {
 	return s
 }
 
+// do performs a task and returns its output, or its error as text.
+func do(t *testing.T, s *handlers.Set, r handlers.Request) string {
+	t.Helper()
+	out, err := s.Do(t.Context(), r)
+	if err != nil {
+		return err.Error()
+	}
+	return out.Output
+}
+
 func sh(script string) handlers.Handler {
 	return handlers.Handler{Command: []string{"sh", "-c", script}}
 }
@@ -68,11 +78,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, err := s.Do(t.Context(), handlers.Request{Resource: lambda(name), Input: `{"a":0.0}`, State: "S"})
-			got := out
-			if err != nil {
-				got = err.Error()
-			}
+			got := do(t, s, handlers.Request{Resource: lambda(name), Input: `{"a":0.0}`, State: "S"})
 			if name == "env" {
 				want = `"env S "`
 			}
@@ -144,10 +150,7 @@ func TestHTTP(t *testing.T) {
 		"typed": `Typed: {"errorType":"Typed","errorMessage":"m"}`,
 		"gone":  `Lambda.SdkClientException: {"errorMessage":"Post \"http://127.0.0.1:1/\": dial tcp 127.0.0.1:1: connect: connection refused","errorType":"Lambda.SdkClientException"}`,
 	} {
-		out, err := s.Do(t.Context(), handlers.Request{Resource: lambda(name), Input: `[1, 2]`})
-		if err != nil {
-			out = err.Error()
-		}
+		out := do(t, s, handlers.Request{Resource: lambda(name), Input: `[1, 2]`})
 		if out != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", name, out, want)
 		}
@@ -169,10 +172,7 @@ func TestFuncs(t *testing.T) {
 		"panic": `Runtime.Panic: {"errorMessage":"at the disco","errorType":"Runtime.Panic"}`,
 		"stuck": `Sandbox.Timedout: {"errorMessage":"Task timed out after 0.00 seconds","errorType":"Sandbox.Timedout"}`,
 	} {
-		out, err := s.Do(t.Context(), handlers.Request{Resource: lambda(name), Input: "1"})
-		if err != nil {
-			out = err.Error()
-		}
+		out := do(t, s, handlers.Request{Resource: lambda(name), Input: "1"})
 		if out != want {
 			t.Errorf("%s: got %s want %s", name, out, want)
 		}
@@ -198,10 +198,7 @@ func TestNamesOfFunctions(t *testing.T) {
 		{asl.Resource{ARN: "arn:aws:states:::sns:publish", Kind: asl.Service, Service: "sns", API: "publish"}, "{}",
 			"States.TaskFailed: The local Step Functions service has no handler for the resource arn:aws:states:::sns:publish."},
 	} {
-		out, err := s.Do(t.Context(), handlers.Request{Resource: c.resource, Input: c.input})
-		if err != nil {
-			out = err.Error()
-		}
+		out := do(t, s, handlers.Request{Resource: c.resource, Input: c.input})
 		if !strings.HasPrefix(out, c.want) {
 			t.Errorf("%s: got %s want %s", c.resource.ARN, out, c.want)
 		}
@@ -218,14 +215,14 @@ func TestLambdaInvoke(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		v, err := jsonvalue.Parse(out)
+		v, err := jsonvalue.Parse(out.Output)
 		if err != nil {
 			t.Fatal(err)
 		}
 		payload, _ := v.Get("Payload")
 		status, _ := v.Get("StatusCode")
 		if payload.String() != `{"x":[1.0]}` || status.String() != "200" {
-			t.Errorf("%s: %s", name, out)
+			t.Errorf("%s: %s", name, out.Output)
 		}
 	}
 	for input, want := range map[string]string{
@@ -234,6 +231,97 @@ func TestLambdaInvoke(t *testing.T) {
 	} {
 		if _, err := s.Do(t.Context(), handlers.Request{Resource: invoke, Input: input}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", input, err)
+		}
+	}
+}
+
+func TestLambdaInvocationTypes(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	s := set(t, map[string]handlers.Handler{"f": {Func: func(context.Context, []byte) ([]byte, error) { calls++; return nil, errors.New("no") }}})
+	invoke := asl.Resource{ARN: "arn:aws:states:::lambda:invoke", Kind: asl.Service, Service: "lambda", API: "invoke"}
+	for _, c := range []struct {
+		kind, status string
+		calls        int
+	}{{"DryRun", "204", 0}, {"Event", "202", 1}} {
+		calls = 0
+		v, err := jsonvalue.Parse(do(t, s, handlers.Request{Resource: invoke, Input: fmt.Sprintf(`{"FunctionName":"f","InvocationType":%q}`, c.kind)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := v.Get("StatusCode"); status.String() != c.status || calls != c.calls {
+			t.Errorf("%s: %s, %d calls", c.kind, v, calls)
+		}
+	}
+}
+
+func TestFixedAnswersAndFaults(t *testing.T) {
+	t.Parallel()
+	const send = "arn:aws:states:::sqs:sendMessage"
+	byName := map[string]handlers.Handler{}
+	for name, text := range map[string]string{
+		send: `answer: {"MessageId": "1"}`, "gone": "fault:Lambda.TooManyRequestsException Slow down, please", "bare": "fault:Custom",
+	} {
+		h, err := handlers.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		byName[name] = h
+	}
+	s := set(t, byName)
+	sqs := func(pattern asl.Pattern) asl.Resource {
+		return asl.Resource{ARN: send + string(pattern), Kind: asl.Service, Service: "sqs", API: "sendMessage", Pattern: pattern}
+	}
+	for _, c := range []struct {
+		resource asl.Resource
+		want     string
+		done     bool
+	}{
+		{sqs(asl.RequestResponse), `{"MessageId":"1"}`, false}, {sqs(asl.WaitForTaskToken), `{"MessageId":"1"}`, false},
+		{sqs(asl.Sync), `{"MessageId":"1"}`, true},
+		{lambda("gone"), "Lambda.TooManyRequestsException: Slow down, please", false}, {lambda("bare"), "Custom: ", false},
+	} {
+		out, err := s.Do(t.Context(), handlers.Request{Resource: c.resource, Input: "{}"})
+		got := out.Output
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want || (out.Result != nil) != c.done {
+			t.Errorf("%s: %+v %v", c.resource.ARN, out, err)
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]handlers.Handler{
+		"http://127.0.0.1:9/x": {URL: "http://127.0.0.1:9/x"}, "cat -": {Command: []string{"sh", "-c", "cat -"}},
+		"answer:1": {Answer: "1"}, "fault: A b c": {Fault: &handlers.TaskError{Name: "A", Cause: "b c"}},
+	} {
+		got, err := handlers.Parse(text)
+		if err != nil || fmt.Sprintf("%+v", got.Fault) != fmt.Sprintf("%+v", want.Fault) || got.URL != want.URL ||
+			got.Answer != want.Answer || fmt.Sprint(got.Command) != fmt.Sprint(want.Command) {
+			t.Errorf("%s: %+v %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		" ": "got nothing", "answer:{": "the answer is not JSON", "fault:": "a fault needs a name", "answer:": "exactly one of",
+	} {
+		if _, err := handlers.Parse(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestUnknownResourcesSayHowToConfigureThem(t *testing.T) {
+	t.Parallel()
+	s := set(t, map[string]handlers.Handler{"arn:aws:states:::sqs:sendMessage": {Answer: "1"}})
+	got := do(t, s, handlers.Request{Resource: asl.Resource{ARN: "arn:aws:states:::sqs:sendMesage.waitForTaskToken", Kind: asl.Service,
+		Service: "sqs", API: "sendMesage", Pattern: asl.WaitForTaskToken}, Input: "{}"})
+	for _, want := range []string{"States.TaskFailed: ", `Did you mean "arn:aws:states:::sqs:sendMessage"?`,
+		`stepfunctions.handlers: {"arn:aws:states:::sqs:sendMesage": HANDLER}`, "answer:JSON", "stepfunctions.mock_config"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s misses %s", got, want)
 		}
 	}
 }

@@ -26,6 +26,9 @@ func command(ctx context.Context, h Handler, name string, r Request, input strin
 	cmd.Dir = h.Dir
 	cmd.Env = append(os.Environ(), "AWS_LAMBDA_FUNCTION_NAME="+name, "GUST_SFN_EXECUTION_ARN="+r.ExecutionARN,
 		"GUST_SFN_STATE="+r.State)
+	if r.Token != "" {
+		cmd.Env = append(cmd.Env, "GUST_SFN_TASK_TOKEN="+r.Token)
+	}
 	cmd.Env = append(cmd.Env, h.Env...)
 	cmd.Stdin = strings.NewReader(input)
 	stdout, stderr := &limited{max: maxOutputBytes}, &limited{max: 1 << 20}
@@ -76,7 +79,10 @@ var client = &http.Client{
 }
 
 // CloseIdleConnections closes the connections to HTTP handlers that are not in use.
-func (s *Set) CloseIdleConnections() { client.CloseIdleConnections() }
+func (s *Set) CloseIdleConnections() {
+	client.CloseIdleConnections()
+	loopbackClient.CloseIdleConnections()
+}
 
 // post sends the input to an HTTP endpoint.
 func post(ctx context.Context, url, input string) (body []byte, err error) {

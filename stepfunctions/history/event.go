@@ -21,6 +21,9 @@ const (
 	ExecutionAborted   Type = "ExecutionAborted"
 	ExecutionRedriven  Type = "ExecutionRedriven"
 
+	// EvaluationFailed is an expression of a JSONata state that could not be evaluated.
+	EvaluationFailed Type = "EvaluationFailed"
+
 	LambdaFunctionScheduled      Type = "LambdaFunctionScheduled"
 	LambdaFunctionScheduleFailed Type = "LambdaFunctionScheduleFailed"
 	LambdaFunctionStarted        Type = "LambdaFunctionStarted"
@@ -33,6 +36,11 @@ const (
 	TaskSucceeded Type = "TaskSucceeded"
 	TaskFailed    Type = "TaskFailed"
 	TaskTimedOut  Type = "TaskTimedOut"
+	// TaskSubmitted and TaskSubmitFailed are the response to the service call of a .sync or .waitForTaskToken integration.
+	TaskSubmitted    Type = "TaskSubmitted"
+	TaskSubmitFailed Type = "TaskSubmitFailed"
+	TaskStateAborted Type = "TaskStateAborted"
+	WaitStateAborted Type = "WaitStateAborted"
 
 	ActivityScheduled Type = "ActivityScheduled"
 	ActivityStarted   Type = "ActivityStarted"
@@ -52,9 +60,15 @@ const (
 	MapIterationSucceeded  Type = "MapIterationSucceeded"
 	MapIterationFailed     Type = "MapIterationFailed"
 	MapIterationAborted    Type = "MapIterationAborted"
+
+	MapRunStarted   Type = "MapRunStarted"
+	MapRunSucceeded Type = "MapRunSucceeded"
+	MapRunFailed    Type = "MapRunFailed"
+	MapRunAborted   Type = "MapRunAborted"
+	MapRunRedriven  Type = "MapRunRedriven"
 )
 
-// MaxEvents is how many events a standard execution may have.
+// MaxEvents is how many events a standard execution may have; an express execution has no such limit.
 const MaxEvents = 25_000
 
 // StateEntered is the type of the event that a state of the given type was entered.
@@ -81,6 +95,8 @@ type Event struct {
 type Details struct {
 	key    string
 	fields []field
+	// room is for the first fields: few events have more.
+	room [4]field
 }
 
 type field struct {
@@ -100,7 +116,11 @@ const (
 )
 
 // NewDetails returns empty details; key is the detail object's name, such as stateEnteredEventDetails.
-func NewDetails(key string) *Details { return &Details{key: key} }
+func NewDetails(key string) *Details {
+	d := &Details{key: key}
+	d.fields = d.room[:0]
+	return d
+}
 
 // Text adds a text.
 func (d *Details) Text(name, value string) *Details {

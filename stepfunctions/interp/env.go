@@ -1,36 +1,58 @@
 package interp
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"gust/stepfunctions/asl"
-	"gust/stepfunctions/intrinsic"
 	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
 )
 
-// env is what paths and functions see at one point of a state: $ is input, $$ the context object, $name a variable.
+// env is what paths, functions and expressions see at one point of a state.
+//
+// In a JSONPath state "$" is input, "$$" the context object and "$name" a variable. In a JSONata state "$states" has
+// input, context and, when they are set, result and errorOutput.
 type env struct {
 	x     *Execution
 	t     *thread
 	s     *asl.State
 	input jsonvalue.Value
+	// result and errorOutput are those of $states; nil where the language does not offer them.
+	result, errorOutput *jsonvalue.Value
 	// item is the Map.Item of the context object, null elsewhere.
 	item jsonvalue.Value
+	// random and now are nil and zero for the execution's own.
+	random func() uint64
+	now    time.Time
+	// fixed takes the place of the context object when a single state is tested; nil otherwise.
+	fixed *jsonvalue.Value
+	// bare leaves out of causes which state failed and when it was entered, as the test of a single state does.
+	bare bool
+	// inspect is told the data between the stages of a state that is tested; nil otherwise.
+	inspect func(stage string, v jsonvalue.Value)
 }
 
-func (x *Execution) env(t *thread, s *asl.State, input jsonvalue.Value) *env {
-	return &env{x: x, t: t, s: s, input: input}
+// show tells what the data are after a stage of the state's input and output processing.
+func (e *env) show(stage string, v jsonvalue.Value) {
+	if e.inspect != nil {
+		e.inspect(stage, v)
+	}
 }
+
+// env returns the environment of a thread's state; "$" is the state's input.
+func (x *Execution) env(t *thread) *env { return &env{x: x, t: t, s: t.state, input: t.input} }
 
 // with returns the same environment with another "$".
 func (e *env) with(input jsonvalue.Value) *env {
+	if input == e.input {
+		return e
+	}
 	c := *e
 	c.input = input
 	return &c
 }
+
+func (e *env) jsonata() bool { return e.s.QueryLanguage == asl.JSONata }
 
 // pathError is a path that found nothing, with the value it was looked for in.
 type pathError struct {
@@ -51,7 +73,7 @@ func (e *env) Resolve(p *jsonpath.Path) (jsonvalue.Value, error) {
 	case jsonpath.Context:
 		in = e.context()
 	case jsonpath.Variable:
-		v, ok := e.x.variable(e.t, p.Variable())
+		v, ok := e.t.variable(p.Variable())
 		if !ok {
 			return v, &pathError{err: &jsonpath.NotFoundError{Path: p.String(), Reason: "the variable is not assigned"}}
 		}
@@ -65,21 +87,26 @@ func (e *env) Resolve(p *jsonpath.Path) (jsonvalue.Value, error) {
 }
 
 // Random returns the next of the execution's own random numbers.
-func (e *env) Random() uint64 { return e.x.random() }
-
-// variable looks a variable up in the thread's scope and the scopes around it.
-func (x *Execution) variable(t *thread, name string) (jsonvalue.Value, bool) {
-	for t != nil {
-		if v, ok := t.Variables.Get(name); ok {
-			return v, true
-		}
-		t = x.live[t.Parent]
+func (e *env) Random() uint64 {
+	if e.random != nil {
+		return e.random()
 	}
-	return jsonvalue.Value{}, false
+	return e.x.random()
+}
+
+// time returns the time that expressions see.
+func (e *env) time() time.Time {
+	if e.now.IsZero() {
+		return e.x.now
+	}
+	return e.now
 }
 
 // context builds the context object.
 func (e *env) context() jsonvalue.Value {
+	if e.fixed != nil {
+		return *e.fixed
+	}
 	x := e.x
 	text := jsonvalue.NewString
 	execution := jsonvalue.NewObjectBuilder(7).
@@ -87,24 +114,42 @@ func (e *env) context() jsonvalue.Value {
 		Set("Input", x.input).
 		Set("StartTime", text(timestamp(x.info.StartTime))).
 		Set("Name", text(x.info.ExecutionName)).
-		Set("RoleArn", text(x.info.RoleARN)).
-		Set("RedriveCount", jsonvalue.NewInt(int64(x.state.Redrives)))
-	if x.state.Redrives > 0 {
-		execution.Set("RedriveTime", text(timestamp(x.state.RedriveAt)))
+		Set("RoleArn", text(x.info.RoleARN))
+	if !x.info.Express {
+		// Nobody can redrive an express execution.
+		execution.Set("RedriveCount", jsonvalue.NewInt(int64(x.state.redrives)))
+	}
+	if x.state.redrives > 0 {
+		execution.Set("RedriveTime", text(timestamp(x.state.redriveAt)))
 	}
 	machine := jsonvalue.NewObjectBuilder(2).Set("Id", text(x.info.MachineARN)).Set("Name", text(x.info.MachineName))
-	st := jsonvalue.NewObjectBuilder(3).Set("Name", text(e.s.Name)).Set("EnteredTime", text(timestamp(e.t.EnteredAt)))
-	if e.s.Type == asl.Task {
-		st.Set("RetryCount", jsonvalue.NewInt(e.t.RetryCount))
+	st := jsonvalue.NewObjectBuilder(3).Set("Name", text(e.s.Name)).Set("EnteredTime", text(timestamp(e.t.enteredAt)))
+	if e.s.Type == asl.Task || e.s.Type == asl.Parallel || e.s.Type == asl.Map {
+		st.Set("RetryCount", jsonvalue.NewInt(e.t.retries))
 	}
-	ctx := jsonvalue.NewObjectBuilder(4).
+	ctx := jsonvalue.NewObjectBuilder(5).
 		Set("Execution", execution.Value()).
 		Set("StateMachine", machine.Value()).
 		Set("State", st.Value())
+	if token := e.taskToken(); token != "" {
+		ctx.Set("Task", jsonvalue.NewObjectBuilder(1).Set("Token", text(token)).Value())
+	}
 	if !e.item.IsNull() {
 		ctx.Set("Map", jsonvalue.NewObjectBuilder(1).Set("Item", e.item).Value())
 	}
 	return ctx.Value()
+}
+
+// taskToken returns the token of the task that the state has handed out or is about to; empty when its pattern has
+// none.
+func (e *env) taskToken() string {
+	if e.s.Type != asl.Task || !waits(e.s.Task.Resource) {
+		return ""
+	}
+	if e.t.taskID != 0 {
+		return e.x.token(e.t.taskID)
+	}
+	return e.x.token(e.x.state.lastTask + 1)
 }
 
 // timestamp writes an instant like Java's Instant: no fraction, or three digits of it.
@@ -114,106 +159,4 @@ func timestamp(t time.Time) string {
 		return t.Format("2006-01-02T15:04:05Z")
 	}
 	return t.Format("2006-01-02T15:04:05.000Z")
-}
-
-// selectInput applies InputPath.
-func (e *env) selectInput() (jsonvalue.Value, *failure) { return e.selected(e.s.InputPath) }
-
-func (e *env) selected(sel *asl.Selector) (jsonvalue.Value, *failure) {
-	switch {
-	case sel == nil:
-		return e.input, nil
-	case sel.Path == nil:
-		return jsonvalue.EmptyObject(), nil
-	}
-	v, err := e.Resolve(sel.Path)
-	if err != nil {
-		return v, e.runtime("%v", err)
-	}
-	return v, nil
-}
-
-// effectiveInput applies InputPath and Parameters.
-func (e *env) effectiveInput() (jsonvalue.Value, *failure) {
-	in, f := e.selectInput()
-	if f != nil || e.s.Parameters == nil {
-		return in, f
-	}
-	return e.with(in).template(e.s.Parameters)
-}
-
-// template evaluates a payload template.
-func (e *env) template(t *asl.Template) (jsonvalue.Value, *failure) {
-	v, err := t.Eval(e)
-	if err == nil {
-		return v, nil
-	}
-	var call *intrinsic.Error
-	if errors.As(err, &call) {
-		return v, e.intrinsicFailure(call)
-	}
-	var field *asl.FieldError
-	var missing *pathError
-	if errors.As(err, &field) && errors.As(err, &missing) {
-		return v, e.runtime("The JSONPath '%s' specified for the field '%s' could not be found in the input '%s'", field.Path,
-			field.Field, missing.in)
-	}
-	return v, e.runtime("%v", err)
-}
-
-func (e *env) intrinsicFailure(call *intrinsic.Error) *failure {
-	if call.MissingPath {
-		return e.runtime("%v", call)
-	}
-	return e.stateFailure(asl.ErrIntrinsicFailure, "%v", call)
-}
-
-// runtime is a fault of the definition or its data; nothing retries or catches it.
-func (e *env) runtime(format string, args ...any) *failure {
-	return e.stateFailure(asl.ErrRuntime, format, args...)
-}
-
-// stateFailure words a failure of the state itself.
-func (e *env) stateFailure(name, format string, args ...any) *failure {
-	cause := fmt.Sprintf("An error occurred while executing the state '%s' (entered at the event id #%d). %s", e.s.Name,
-		e.t.Entered, fmt.Sprintf(format, args...))
-	return &failure{name: &name, cause: &cause}
-}
-
-// output merges a result into the state's raw input and applies ResultSelector, ResultPath and OutputPath.
-func (e *env) output(raw, result jsonvalue.Value) (jsonvalue.Value, *failure) {
-	var f *failure
-	if e.s.ResultSelector != nil {
-		if result, f = e.with(result).template(e.s.ResultSelector); f != nil {
-			return result, f
-		}
-	}
-	if result, f = e.place(e.s.ResultPath, raw, result); f != nil {
-		return result, f
-	}
-	return e.with(result).selected(e.s.OutputPath)
-}
-
-// place applies a ResultPath.
-func (e *env) place(rp *asl.ResultPath, raw, result jsonvalue.Value) (jsonvalue.Value, *failure) {
-	switch {
-	case rp == nil:
-		return result, nil
-	case rp.Path == nil:
-		return raw, nil
-	}
-	v, err := rp.Path.Set(raw, result)
-	if err != nil {
-		return v, e.stateFailure("States.ResultPathMatchFailure",
-			"Unable to apply ReferencePath %s to input %s", rp.Path, raw)
-	}
-	return v, nil
-}
-
-// assigned evaluates an Assign field; null when there is none.
-func (e *env) assigned(t *asl.Template, value jsonvalue.Value) (jsonvalue.Value, *failure) {
-	if t == nil {
-		return jsonvalue.Value{}, nil
-	}
-	return e.with(value).template(t)
 }

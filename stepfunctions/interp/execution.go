@@ -3,11 +3,11 @@
 // reads no clock and starts no goroutine, so the same definition, input and worker answers always give the same
 // history.
 //
-// The caller stores the history events and the [Execution.Snapshot] together, and only then carries out the commands.
+// The caller stores the history events and what [Execution.Save] returns together, and only then carries out the
+// commands.
 package interp
 
 import (
-	"encoding/json"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -21,6 +21,12 @@ import (
 // MaxPayloadBytes is the largest input or output of an execution, a state or a task.
 const MaxPayloadBytes = 262_144
 
+// The longest lives of executions.
+const (
+	maxStandardLife = 365 * 24 * time.Hour
+	maxExpressLife  = 5 * time.Minute
+)
+
 // Status is the status of an execution, in AWS's words.
 type Status string
 
@@ -33,110 +39,51 @@ const (
 	Aborted   Status = "ABORTED"
 )
 
-// Info holds what never changes about an execution.
-type Info struct {
-	// ExecutionARN, ExecutionName, MachineARN and MachineName identify it.
-	ExecutionARN, ExecutionName, MachineARN, MachineName string
-	// RoleARN is the role of the state machine.
-	RoleARN string
-	// Region is the region in the ARNs.
-	Region string
-	// Input is the JSON text it was started with.
-	Input string
-	// StartTime is when it was started.
-	StartTime time.Time
-	// WaitScale multiplies the length of Wait states and retry delays; 0 and 1 leave them as they are.
-	WaitScale float64
-}
-
-// Task is work that a handler must do.
-type Task struct {
-	// ID names the task in its execution; the answer carries it.
-	ID int64
-	// State is the name of the Task state.
-	State string
-	// Resource is what does the work.
-	Resource asl.Resource
-	// Input is the JSON text the worker gets.
-	Input string
-}
-
-// Step is what follows from one event.
-type Step struct {
-	// Events are the new history events, in order.
-	Events []history.Event
-	// Tasks are to be given to their handlers.
-	Tasks []Task
-	// Cancelled are the IDs of tasks whose answers no longer matter.
-	Cancelled []int64
-}
-
-// Event is something that happened outside of the execution.
-type Event interface{ apply(x *Execution) }
-
-// Tick lets the execution act on what has become due: the end of waits, retries and timeouts.
-type Tick struct{}
-
-// TaskSucceeded is a worker's result.
-type TaskSucceeded struct {
-	// ID is the task's.
-	ID int64
-	// Output is the JSON text of the result.
-	Output string
-}
-
-// TaskFailed is a worker's failure.
-type TaskFailed struct {
-	// ID is the task's.
-	ID int64
-	// Error and Cause describe the failure.
-	Error, Cause string
-}
-
-// Abort stops the execution.
-type Abort struct {
-	// Error and Cause are recorded when given.
-	Error, Cause *string
-}
-
-// Redrive lets an execution that did not succeed go on from where it stopped.
-type Redrive struct{}
-
 // Execution is the state of one execution. It is not safe for concurrent use.
 type Execution struct {
 	machine *asl.Machine
 	info    Info
-	state   state
+	scope   *asl.Scope
+	input   jsonvalue.Value
+	// inputText is the compact text of input.
+	inputText string
 
-	input jsonvalue.Value
-	now   time.Time
-	step  *Step
-	queue []*thread
-	live  map[int32]*thread
+	state state
+	root  *thread
+	// tasks are the threads that wait for a task or map run, by its ID.
+	tasks  map[int64]*thread
+	timers timers
+	queue  []*thread
+	// variableBytes is the size of all variables.
+	variableBytes int
+
+	now  time.Time
+	step *Step
 	// size is about how many bytes the step's events take.
 	size int
+	// scratch is where texts are put together.
+	scratch []byte
 	// overflow is set when an event did not fit into the history any more.
 	overflow bool
+	saved    saved
 }
 
-// state is what a snapshot holds.
+// state is what an execution knows beside its threads.
 type state struct {
-	Status    Status    `json:"status"`
-	Output    *string   `json:"output,omitempty"`
-	Error     *string   `json:"error,omitempty"`
-	Cause     *string   `json:"cause,omitempty"`
-	StopTime  time.Time `json:"stop,omitzero"`
-	LastEvent int64     `json:"event"`
-	LastID    int32     `json:"ids"`
-	LastTask  int64     `json:"tasks,omitempty"`
-	Draws     uint64    `json:"draws,omitempty"`
-	Deadline  time.Time `json:"deadline,omitzero"`
-	Redrives  int       `json:"redrives,omitempty"`
-	RedriveAt time.Time `json:"redriveAt,omitzero"`
-	Threads   []*thread `json:"threads,omitempty"`
-	// Ready lists the threads whose turn comes when a step was cut short at Yielded.
-	Ready   []int32   `json:"ready,omitempty"`
-	Yielded time.Time `json:"yielded,omitzero"`
+	status    Status
+	output    *string
+	err       *string
+	cause     *string
+	stopTime  time.Time
+	lastEvent int64
+	lastID    int64
+	lastTask  int64
+	draws     uint64
+	deadline  time.Time
+	redrives  int
+	redriveAt time.Time
+	// yielded is set when a step was cut short: the execution goes on with the next Tick.
+	yielded time.Time
 }
 
 // New returns an execution that has not started.
@@ -145,107 +92,100 @@ func New(m *asl.Machine, info Info) (*Execution, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Execution{machine: m, info: info, input: input, live: map[int32]*thread{}}, nil
-}
-
-// Restore returns the execution that a snapshot was taken of. The machine and info must be those it was started with.
-func Restore(m *asl.Machine, info Info, snapshot []byte) (*Execution, error) {
-	x, err := New(m, info)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(snapshot, &x.state); err != nil {
-		return nil, fmt.Errorf("read the snapshot of %s: %w", info.ExecutionARN, err)
-	}
-	for _, t := range x.state.Threads {
-		x.live[t.ID] = t
-	}
-	for _, id := range x.state.Ready {
-		if t := x.live[id]; t != nil {
-			x.queue = append(x.queue, t)
+	x := &Execution{machine: m, info: info, scope: &m.Scope, input: input, inputText: input.String()}
+	if info.MapState != "" {
+		s := m.State(info.MapState)
+		if s == nil || s.Type != asl.Map {
+			return nil, fmt.Errorf("the state machine of %s has no Map state %q", info.ExecutionARN, info.MapState)
 		}
+		x.scope = s.Map.Processor
 	}
 	return x, nil
 }
 
-// Snapshot returns everything that [Restore] needs beside the machine and info.
-func (x *Execution) Snapshot() ([]byte, error) { return json.Marshal(&x.state) }
-
 // Status returns the status.
-func (x *Execution) Status() Status { return x.state.Status }
+func (x *Execution) Status() Status { return x.state.status }
 
 // Output returns the JSON text of the output of a succeeded execution, else nil.
-func (x *Execution) Output() *string { return x.state.Output }
+func (x *Execution) Output() *string { return x.state.output }
 
 // Failure returns error and cause of an execution that failed, timed out or was aborted.
-func (x *Execution) Failure() (name, cause *string) { return x.state.Error, x.state.Cause }
+func (x *Execution) Failure() (name, cause *string) { return x.state.err, x.state.cause }
 
 // StopTime returns when the execution ended; the zero time while it runs.
-func (x *Execution) StopTime() time.Time { return x.state.StopTime }
+func (x *Execution) StopTime() time.Time { return x.state.stopTime }
 
 // LastEventID returns the id of the newest history event.
-func (x *Execution) LastEventID() int64 { return x.state.LastEvent }
+func (x *Execution) LastEventID() int64 { return x.state.lastEvent }
 
 // Redrives returns how often the execution was redriven and when for the last time.
-func (x *Execution) Redrives() (int, time.Time) { return x.state.Redrives, x.state.RedriveAt }
+func (x *Execution) Redrives() (int, time.Time) { return x.state.redrives, x.state.redriveAt }
 
-// Wake returns when the execution next wants a [Tick]; the zero time when it only waits for answers.
+// Wake returns when the execution next wants a [Tick]; the zero time when it has ended.
 func (x *Execution) Wake() time.Time {
-	var wake time.Time
-	earlier := func(t time.Time) {
-		if !t.IsZero() && (wake.IsZero() || t.Before(wake)) {
-			wake = t
-		}
+	if x.state.status != Running {
+		return time.Time{}
 	}
-	if x.state.Status != Running {
-		return wake
+	if !x.state.yielded.IsZero() {
+		return x.state.yielded
 	}
-	earlier(x.state.Deadline)
-	earlier(x.state.Yielded)
-	for _, t := range x.state.Threads {
-		earlier(t.Wake)
-		earlier(t.TimeoutAt)
-		earlier(t.HeartbeatAt)
+	wake := x.state.deadline
+	if at := x.timers.next(); !at.IsZero() && at.Before(wake) {
+		wake = at
 	}
 	return wake
 }
 
-// HasTasks reports whether tasks have been handed out and not answered.
+// HasTasks reports whether someone has to work on the execution after a restart: it has tasks for handlers, jobs to
+// follow or map runs. A task that only waits for someone to come with its token (an activity, or an accepted
+// .waitForTaskToken call) does not count.
 func (x *Execution) HasTasks() bool {
-	for _, t := range x.state.Threads {
-		if t.TaskID != 0 && x.state.Status == Running {
+	if x.state.status != Running {
+		return false
+	}
+	for _, t := range x.tasks {
+		if t.task.mapRun != nil {
+			return true
+		}
+		r := t.state.Task.Resource
+		if r.Kind != asl.Activity && !(t.task.submitted && r.Pattern == asl.WaitForTaskToken) {
 			return true
 		}
 	}
 	return false
 }
 
-// PendingTasks returns the tasks that have been handed out and not answered, to be handed out again after a restart.
-func (x *Execution) PendingTasks() []Task {
-	var tasks []Task
-	for _, t := range x.state.Threads {
-		if t.TaskID != 0 && x.state.Status == Running {
-			s := x.machine.State(t.State)
-			tasks = append(tasks, Task{ID: t.TaskID, State: t.State, Resource: s.Task.Resource, Input: t.TaskInput.String()})
-		}
-	}
-	return tasks
-}
-
 // Start begins the execution.
 func (x *Execution) Start(now time.Time) *Step {
 	x.begin(now)
-	x.state.Status = Running
-	if x.machine.TimeoutSeconds > 0 {
-		x.state.Deadline = now.Add(time.Duration(x.machine.TimeoutSeconds) * time.Second)
+	x.state.status = Running
+	x.setDeadline()
+	d := history.NewDetails("executionStartedEventDetails").Data("input", x.info.Input).Text("roleArn", x.info.RoleARN)
+	if x.info.VersionARN != "" {
+		d.Text("stateMachineVersionArn", x.info.VersionARN)
 	}
-	x.emit(0, history.ExecutionStarted, history.NewDetails("executionStartedEventDetails").
-		Data("input", x.info.Input).Text("roleArn", x.info.RoleARN))
-	root := x.newThread(0, 0)
-	root.goTo(x.machine.StartAt, x.input)
-	x.queue = append(x.queue, root)
+	if x.info.AliasARN != "" {
+		d.Text("stateMachineAliasArn", x.info.AliasARN)
+	}
+	x.emit(0, history.ExecutionStarted, d)
+	x.root = x.newThread(nil, 0)
+	x.root.goTo(x.scope.State(x.scope.StartAt), x.input, x.inputText)
+	x.wakeUp(x.root)
 	x.run()
 	return x.step
+}
+
+// setDeadline starts the clock of the whole execution.
+func (x *Execution) setDeadline() {
+	life := maxStandardLife
+	if x.info.Express {
+		life = maxExpressLife
+	}
+	// A child of a map run has the limits of its type only.
+	if s := x.machine.TimeoutSeconds; s > 0 && x.info.MapState == "" && s < int64(life/time.Second) {
+		life = time.Duration(s) * time.Second
+	}
+	x.state.deadline = x.now.Add(life)
 }
 
 // Handle applies an event. An event that no longer matters, such as the answer to a task that timed out, gives an
@@ -253,10 +193,10 @@ func (x *Execution) Start(now time.Time) *Step {
 func (x *Execution) Handle(ev Event, now time.Time) *Step {
 	x.begin(now)
 	_, redrive := ev.(Redrive)
-	if x.state.Status == Running || redrive {
+	if x.state.status == Running && !redrive || redrive && x.redrivable() {
 		ev.apply(x)
 		x.run()
-		if x.overflow && x.state.Status == Running {
+		if x.overflow && x.state.status == Running {
 			x.failTooLong()
 		}
 	}
@@ -267,58 +207,125 @@ func (x *Execution) begin(now time.Time) {
 	x.now = now.Truncate(time.Millisecond)
 	x.step = &Step{}
 	x.size = 0
+	if cap(x.scratch) > maxScratchBytes {
+		x.scratch = nil
+	}
 }
+
+// maxScratchBytes is how much of the scratch buffer is kept from step to step.
+const maxScratchBytes = 64 << 10
 
 // emit appends a history event and returns its id. The last place of a full history is kept for the end of the
 // execution.
 func (x *Execution) emit(previous int64, typ history.Type, d *history.Details) int64 {
-	if x.state.LastEvent >= history.MaxEvents-1 && !strings.HasPrefix(string(typ), "Execution") {
+	if !x.info.Express && x.state.lastEvent >= history.MaxEvents-1 && !strings.HasPrefix(string(typ), "Execution") {
 		x.overflow = true
-		return x.state.LastEvent
+		return x.state.lastEvent
 	}
-	x.state.LastEvent++
+	x.state.lastEvent++
 	x.size += d.Size()
 	x.step.Events = append(x.step.Events, history.Event{
-		ID: x.state.LastEvent, PreviousID: previous, Time: x.now, Type: typ, Details: d,
+		ID: x.state.lastEvent, PreviousID: previous, Time: x.now, Type: typ, Details: d,
 	})
-	return x.state.LastEvent
+	return x.state.lastEvent
 }
 
 // follow appends a history event to a thread's chain.
 func (x *Execution) follow(t *thread, typ history.Type, d *history.Details) {
-	t.Previous = x.emit(t.Previous, typ, d)
+	t.previous = x.emit(t.previous, typ, d)
 }
 
 // finish ends the execution.
 func (x *Execution) finish(status Status) {
-	x.state.Status = status
-	x.state.StopTime = x.now
-	for _, t := range x.state.Threads {
-		x.cancelTask(t)
-	}
-	x.queue, x.state.Ready, x.state.Yielded = nil, nil, time.Time{}
+	x.state.status = status
+	x.state.stopTime = x.now
+	x.root.walk(func(t *thread) { x.stopTask(t) })
+	x.queue, x.state.yielded = nil, time.Time{}
 	if status == Succeeded {
-		// Nothing can be redriven: the snapshot needs no threads.
-		x.state.Threads, x.live = nil, nil
+		// Nothing can be redriven: no threads are needed any more.
+		x.root = nil
 	}
 }
 
 // random draws the next of the execution's own numbers.
 func (x *Execution) random() uint64 {
+	x.state.draws++
+	return splitmix(seed(x.info.ExecutionARN), x.state.draws)
+}
+
+func seed(text string) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(x.info.ExecutionARN)) // never fails
-	x.state.Draws++
-	// splitmix64 over the draw's number.
-	z := h.Sum64() + x.state.Draws*0x9E3779B97F4A7C15
+	_, _ = h.Write([]byte(text)) // never fails
+	return h.Sum64()
+}
+
+// splitmix is the n-th number of the splitmix64 generator.
+func splitmix(seed, n uint64) uint64 {
+	z := seed + n*0x9E3779B97F4A7C15
 	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
 	z = (z ^ z>>27) * 0x94D049BB133111EB
 	return z ^ z>>31
 }
 
-// scaled applies WaitScale.
-func (x *Execution) scaled(d time.Duration) time.Duration {
-	if x.info.WaitScale <= 0 || x.info.WaitScale == 1 {
-		return d
+// after returns the time at which a wait that begins now ends, with WaitScale applied. It is a whole millisecond, like
+// every time that the execution sees.
+func (x *Execution) after(d time.Duration) time.Time {
+	if x.info.WaitScale > 0 && x.info.WaitScale != 1 {
+		d = time.Duration(float64(d) * x.info.WaitScale)
 	}
-	return time.Duration(float64(d) * x.info.WaitScale)
+	return x.now.Add(d + time.Millisecond - 1).Truncate(time.Millisecond)
+}
+
+// apply acts on everything that is due by now. What becomes due only by that waits for the next Tick.
+func (Tick) apply(x *Execution) {
+	if !x.state.deadline.After(x.now) {
+		x.timeOut()
+		return
+	}
+	for _, t := range x.timers.due(x.now) {
+		if x.state.status != Running {
+			return
+		}
+		// What came before it may have ended the thread or set it another time.
+		if !t.gone && t.heapIndex < 0 && !t.due().IsZero() && !t.due().After(x.now) {
+			x.ring(t)
+		}
+	}
+}
+
+// ring acts on a thread whose time has come.
+func (x *Execution) ring(t *thread) {
+	x.touch(t)
+	switch t.phase {
+	case waiting:
+		t.wake = time.Time{}
+		x.waited(t)
+	case retrying:
+		t.wake = time.Time{}
+		x.execute(t)
+	case working:
+		if t.heartbeatAt.IsZero() || !t.timeoutAt.IsZero() && t.timeoutAt.Before(t.heartbeatAt) {
+			x.taskTimedOut(t, asl.ErrTimeout)
+		} else {
+			x.taskTimedOut(t, asl.ErrHeartbeatTimeout)
+		}
+	default:
+		// Nothing else sets a time.
+	}
+}
+
+// timeOut ends an execution that ran longer than it may. Only the event names the error: AWS describes such an execution
+// without one.
+func (x *Execution) timeOut() {
+	x.emit(0, history.ExecutionTimedOut,
+		history.NewDetails("executionTimedOutEventDetails").Text("error", asl.ErrTimeout))
+	x.finish(TimedOut)
+}
+
+// apply stops the execution and forgets its tasks.
+func (ev Abort) apply(x *Execution) {
+	x.state.err, x.state.cause = ev.Error, ev.Cause
+	x.emit(0, history.ExecutionAborted, history.NewDetails("executionAbortedEventDetails").
+		Optional("error", ev.Error).Optional("cause", ev.Cause))
+	x.finish(Aborted)
 }

@@ -2,17 +2,35 @@ package interp
 
 import (
 	"fmt"
-	"time"
 
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/history"
+	"gust/stepfunctions/intrinsic"
 	"gust/stepfunctions/jsonvalue"
 )
 
 // failure is an error in the sense of the language. A Fail state may leave out its name or cause.
-type failure struct{ name, cause *string }
+type failure struct {
+	name, cause *string
+	// query is set when an expression could not be evaluated: the field it stands in, which may be empty.
+	query *string
+	// afterEntered makes the record of such a failure follow the state's own event even on entry.
+	afterEntered bool
+}
 
 func newFailure(name, cause string) *failure { return &failure{name: &name, cause: &cause} }
+
+// workerFailure is what a worker reports: it may leave out either.
+func workerFailure(name, cause string) *failure {
+	f := &failure{}
+	if name != "" {
+		f.name = &name
+	}
+	if cause != "" {
+		f.cause = &cause
+	}
+	return f
+}
 
 func (f *failure) errorName() string {
 	if f.name == nil {
@@ -24,6 +42,39 @@ func (f *failure) errorName() string {
 func tooLarge(what string) *failure {
 	return newFailure(asl.ErrDataLimitExceeded, fmt.Sprintf("The state/task '%s' returned a result with a size "+
 		"exceeding the maximum number of bytes service limit.", what))
+}
+
+// runtime is a fault of the definition or its data; nothing retries or catches it.
+func (e *env) runtime(format string, args ...any) *failure {
+	return e.stateFailure(asl.ErrRuntime, format, args...)
+}
+
+// queryFailure is a fault of an expression; location is the field it stands in, empty when it is the state's input that
+// is at fault.
+func (e *env) queryFailure(location, format string, args ...any) *failure {
+	f := e.stateFailure(asl.ErrQueryEvaluation, format, args...)
+	f.query = &location
+	return f
+}
+
+func (e *env) intrinsicFailure(call *intrinsic.Error) *failure {
+	if call.MissingPath {
+		return e.runtime("%v", call)
+	}
+	return e.stateFailure(asl.ErrIntrinsicFailure, "%v", call)
+}
+
+// stateFailure words a failure of the state itself.
+func (e *env) stateFailure(name, format string, args ...any) *failure {
+	return newFailure(name, e.where()+fmt.Sprintf(format, args...))
+}
+
+// where begins the cause of a state's failure.
+func (e *env) where() string {
+	if e.bare {
+		return ""
+	}
+	return fmt.Sprintf("An error occurred while executing the state '%s' (entered at the event id #%d). ", e.s.Name, e.t.entered)
 }
 
 // output is what a catcher sees.
@@ -38,26 +89,61 @@ func (f *failure) output() jsonvalue.Value {
 	return b.Value()
 }
 
-// fail handles the failure of a thread's state: by a retrier, by a catcher, or by failing what is around it.
-func (x *Execution) fail(t *thread, s *asl.State, f *failure) { x.failed(t, s, f, false) }
+// details writes error and cause.
+func (f *failure) details(d *history.Details) *history.Details {
+	return d.Optional("error", f.name).Optional("cause", f.cause)
+}
 
-// failed is fail; inner tells that a branch or iteration of the state was what failed.
-func (x *Execution) failed(t *thread, s *asl.State, f *failure, inner bool) {
-	x.cancelTask(t)
-	t.clearTimers()
-	if x.retry(t, s, f) {
+// fail handles the failure of a thread's state: by a retrier, by a catcher, or by failing what is around it.
+func (x *Execution) fail(t *thread, f *failure) {
+	if f.query == nil {
+		x.failed(t, f, false)
 		return
 	}
-	if inner {
+	x.recordQueryFailure(t, f)
+	x.failed(t, f, t.state.Type == asl.Parallel || t.state.Type == asl.Map)
+}
+
+// recordQueryFailure writes that an expression could not be evaluated. On entry to the state the record follows what led
+// to the state, not the state's own event.
+func (x *Execution) recordQueryFailure(t *thread, f *failure) {
+	d := history.NewDetails("evaluationFailedEventDetails").Text("state", t.state.Name)
+	if *f.query != "" {
+		d.Text("location", *f.query)
+	}
+	previous := t.previous
+	if t.entering && !f.afterEntered && t.previous == t.entered {
+		previous = t.cause
+	}
+	t.previous = x.emit(previous, history.EvaluationFailed, f.details(d))
+}
+
+// failed is fail once the failure is recorded; bracket tells that the state, a Parallel or Map, writes its own failure
+// too.
+func (x *Execution) failed(t *thread, f *failure, bracket bool) {
+	x.touch(t)
+	x.stopTask(t)
+	x.clearTimers(t)
+	if f.errorName() == asl.ErrRuntime {
+		x.failExecution(t, f)
+		return
+	}
+	if x.retry(t, f) {
+		return
+	}
+	for _, child := range t.children() {
+		x.abort(child)
+	}
+	if bracket {
 		typ := history.ParallelStateFailed
-		if s.Type == asl.Map {
+		if t.state.Type == asl.Map {
 			typ = history.MapStateFailed
 		}
 		x.follow(t, typ, nil)
 	}
-	for _, c := range s.Catch {
+	for _, c := range t.state.Catch {
 		if asl.Matches(c.Errors, f.errorName()) {
-			x.caught(t, s, c, f)
+			x.caught(t, c, f)
 			return
 		}
 	}
@@ -66,124 +152,121 @@ func (x *Execution) failed(t *thread, s *asl.State, f *failure, inner bool) {
 
 // retry starts the state again later when a retrier covers the failure and has attempts left. The first retrier that
 // covers it decides.
-func (x *Execution) retry(t *thread, s *asl.State, f *failure) bool {
-	for i, r := range s.Retry {
+func (x *Execution) retry(t *thread, f *failure) bool {
+	for i, r := range t.state.Retry {
 		if !asl.Matches(r.Errors, f.errorName()) {
 			continue
 		}
-		if t.Attempts == nil {
-			t.Attempts = make([]int64, len(s.Retry))
+		if t.attempts == nil {
+			t.attempts = make([]int64, len(t.state.Retry))
 		}
-		if t.Attempts[i] >= r.MaxAttempts {
+		if t.attempts[i] >= r.MaxAttempts {
 			return false
 		}
-		t.Attempts[i]++
-		t.RetryCount++
-		delay := r.Delay(t.Attempts[i], func() float64 { return float64(x.random()>>11) / (1 << 53) })
+		t.attempts[i]++
+		t.retries++
+		delay := r.Delay(t.attempts[i], func() float64 { return float64(x.random()>>11) / (1 << 53) })
 		x.removeChildren(t)
-		t.Phase, t.Wake = retrying, x.now.Add(x.scaled(delay))
+		t.phase, t.wake = retrying, x.after(delay)
+		x.schedule(t)
 		return true
 	}
 	return false
 }
 
 // caught leaves the state through a catcher.
-func (x *Execution) caught(t *thread, s *asl.State, c *asl.Catcher, f *failure) {
+func (x *Execution) caught(t *thread, c *asl.Catcher, f *failure) {
 	x.removeChildren(t)
-	e := x.env(t, s, t.Input)
-	assigned, failed := e.assigned(c.Assign, f.output())
-	var output jsonvalue.Value
+	t.entering = false
+	o, failed := x.env(t).withError(c, f.output())
+	if failed == nil && len(o.output.String()) > MaxPayloadBytes {
+		failed = tooLarge(t.state.Name)
+	}
 	if failed == nil {
-		output, failed = e.place(c.ResultPath, t.Input, f.output())
+		failed = x.assignable(t, o.assigned)
 	}
-	if failed == nil && len(output.String()) > MaxPayloadBytes {
-		failed = tooLarge(s.Name)
-	}
-	if failed != nil {
-		x.unhandled(t, failed)
+	if failed == nil {
+		x.exit(t, c.Next, o.output, o.assigned)
 		return
 	}
-	x.exit(t, s, c.Next, output, assigned)
+	if failed.query != nil {
+		x.recordQueryFailure(t, failed)
+	}
+	if failed.errorName() == asl.ErrRuntime {
+		x.failExecution(t, failed)
+		return
+	}
+	x.unhandled(t, failed)
 }
 
 // unhandled ends the thread's scope, and the execution when that is the outermost.
 func (x *Execution) unhandled(t *thread, f *failure) {
-	t.Phase = stopped
-	if t.Parent == 0 {
-		x.emit(t.Previous, history.ExecutionFailed, history.NewDetails("executionFailedEventDetails").
-			Optional("error", f.name).Optional("cause", f.cause))
-		x.state.Error, x.state.Cause = f.name, f.cause
-		x.finish(Failed)
+	if t.parent == nil {
+		x.failExecution(t, f)
 		return
 	}
-	parent := x.live[t.Parent]
-	s := x.machine.State(parent.State)
-	if s.Type == asl.Map {
-		x.emit(t.Previous, history.MapIterationFailed, iteration("mapIterationFailedEventDetails", s, t.Index))
+	t.phase = stopped
+	parent := t.parent
+	if parent.state.Type == asl.Map {
+		x.emit(t.previous, history.MapIterationFailed, iteration("mapIterationFailedEventDetails", parent, t.index))
 	}
-	for _, sibling := range x.children(parent) {
+	for _, sibling := range parent.children() {
 		if sibling != t {
-			x.abort(sibling, s)
+			x.abort(sibling)
 		}
 	}
-	parent.Previous = t.Previous
-	x.failed(parent, s, f, true)
+	parent.previous = t.previous
+	x.failed(parent, f, true)
+}
+
+// failExecution ends the execution by the failure of a thread, whatever is around it.
+func (x *Execution) failExecution(t *thread, f *failure) {
+	for p := t; p != nil; p = p.parent {
+		x.touch(p)
+	}
+	t.phase = stopped
+	x.emit(t.previous, history.ExecutionFailed, f.details(history.NewDetails("executionFailedEventDetails")))
+	x.state.err, x.state.cause = f.name, f.cause
+	x.finish(Failed)
 }
 
 // abortedTypes are the event types of states that end because a sibling failed.
 var abortedTypes = map[asl.Type]history.Type{
-	asl.Task: "TaskStateAborted", asl.Wait: "WaitStateAborted",
+	asl.Task: history.TaskStateAborted, asl.Wait: history.WaitStateAborted,
 	asl.Parallel: history.ParallelStateAborted, asl.Map: history.MapStateAborted,
 }
 
-// abort stops a branch or iteration and everything in it.
-func (x *Execution) abort(t *thread, parent *asl.State) {
-	if t.Phase == stopped {
+// abort stops a branch or iteration and everything in it. What it writes does not lengthen the chains.
+func (x *Execution) abort(t *thread) {
+	if t.phase == stopped {
 		return
 	}
-	s := x.machine.State(t.State)
-	for _, child := range x.children(t) {
-		x.abort(child, s)
+	x.touch(t)
+	for _, child := range t.children() {
+		x.abort(child)
 	}
-	x.cancelTask(t)
-	t.clearTimers()
-	if typ, ok := abortedTypes[s.Type]; ok && t.Phase != ready {
-		x.follow(t, typ, nil)
+	if t.task != nil && t.task.mapRun != nil {
+		x.emit(t.previous, history.MapRunAborted, nil)
 	}
-	if parent.Type == asl.Map {
-		x.emit(t.Previous, history.MapIterationAborted, iteration("mapIterationAbortedEventDetails", parent, t.Index))
+	x.stopTask(t)
+	x.clearTimers(t)
+	if typ, ok := abortedTypes[t.state.Type]; ok && t.phase != ready {
+		x.emit(t.previous, typ, nil)
 	}
-	t.Phase = stopped
-}
-
-func (x *Execution) children(t *thread) []*thread {
-	var children []*thread
-	if t.Fork == nil {
-		return nil
+	if t.parent.state.Type == asl.Map {
+		x.emit(t.previous, history.MapIterationAborted, iteration("mapIterationAbortedEventDetails", t.parent, t.index))
 	}
-	for _, other := range x.state.Threads {
-		if other.Parent == t.ID {
-			children = append(children, other)
-		}
-	}
-	return children
+	t.phase = stopped
 }
 
 // removeChildren forgets everything inside a Parallel or Map state.
 func (x *Execution) removeChildren(t *thread) {
-	for _, child := range x.children(t) {
+	for _, child := range t.children() {
 		x.removeChildren(child)
-		x.cancelTask(child)
+		x.stopTask(child)
 		x.removeThread(child)
 	}
-	t.Fork = nil
-}
-
-func (ev Abort) apply(x *Execution) {
-	x.state.Error, x.state.Cause = ev.Error, ev.Cause
-	x.emit(0, history.ExecutionAborted, history.NewDetails("executionAbortedEventDetails").
-		Optional("error", ev.Error).Optional("cause", ev.Cause))
-	x.finish(Aborted)
+	x.dropFork(t)
 }
 
 // failTooLong ends an execution that has used up its history.
@@ -191,43 +274,7 @@ func (x *Execution) failTooLong() {
 	x.overflow = false
 	f := newFailure(asl.ErrRuntime, fmt.Sprintf("The execution reached the maximum number of history events (%d).",
 		history.MaxEvents))
-	x.emit(x.state.LastEvent, history.ExecutionFailed, history.NewDetails("executionFailedEventDetails").
-		Optional("error", f.name).Optional("cause", f.cause))
-	x.state.Error, x.state.Cause = f.name, f.cause
+	x.emit(x.state.lastEvent, history.ExecutionFailed, f.details(history.NewDetails("executionFailedEventDetails")))
+	x.state.err, x.state.cause = f.name, f.cause
 	x.finish(Failed)
-}
-
-// apply resumes every thread that was stopped: tasks are scheduled again, other states are evaluated again, a Fail
-// state is entered again, and a Parallel or Map state goes on with the branches and items that had not succeeded.
-func (Redrive) apply(x *Execution) {
-	st := &x.state
-	st.Status, st.StopTime, st.Error, st.Cause = Running, time.Time{}, nil, nil
-	st.Redrives++
-	st.RedriveAt = x.now
-	if x.machine.TimeoutSeconds > 0 {
-		st.Deadline = x.now.Add(time.Duration(x.machine.TimeoutSeconds) * time.Second)
-	}
-	redriven := x.emit(st.LastEvent, history.ExecutionRedriven,
-		history.NewDetails("executionRedrivenEventDetails").Int("redriveCount", int64(st.Redrives)))
-	for _, t := range append([]*thread(nil), st.Threads...) {
-		if x.state.Status != Running || x.live[t.ID] != t {
-			continue
-		}
-		t.Attempts, t.RetryCount, t.TaskID = nil, 0, 0
-		t.clearTimers()
-		if t.Fork != nil && len(x.children(t)) > 0 {
-			t.Phase = forked
-			continue
-		}
-		t.Previous = redriven
-		s := x.machine.State(t.State)
-		if s.Type == asl.Fail || t.Phase == ready {
-			t.Phase = ready
-			x.wakeUp(t)
-			continue
-		}
-		t.Fork = nil
-		t.Phase = ready
-		x.execute(t, s)
-	}
 }

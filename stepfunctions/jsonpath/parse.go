@@ -93,12 +93,14 @@ func (p *pathParser) parse() (*Path, error) {
 	return path, nil
 }
 
-// identifier reads a variable name.
+// identifier reads a variable name: Unicode's ID_Start, then ID_Continue.
 func (p *pathParser) identifier() string {
 	start := p.at
 	for p.at < len(p.text) {
 		r, size := utf8.DecodeRuneInString(p.text[p.at:])
-		if r != '_' && !unicode.IsLetter(r) && (p.at == start || !unicode.IsDigit(r) && !unicode.Is(unicode.Mn, r)) {
+		starts := unicode.In(r, unicode.L, unicode.Nl, unicode.Other_ID_Start)
+		goesOn := unicode.In(r, unicode.Mn, unicode.Mc, unicode.Nd, unicode.Pc, unicode.Other_ID_Continue)
+		if !starts && (p.at == start || !goesOn) {
 			break
 		}
 		p.at += size

@@ -5,6 +5,7 @@ package jsonpath
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -61,6 +62,15 @@ type step struct {
 
 // String returns the path as it was written.
 func (p *Path) String() string { return p.text }
+
+// FromRoot writes a path into the context object as one that starts at "$": "$$.State" is "$.State". Some messages of AWS
+// show it like that. Other paths are as [Path.String] writes them.
+func (p *Path) FromRoot() string {
+	if p.root == Context {
+		return p.text[1:]
+	}
+	return p.text
+}
 
 // Root returns where the path starts.
 func (p *Path) Root() Root { return p.root }
@@ -192,12 +202,22 @@ func nodeClass(v jsonvalue.Value) string {
 	case jsonvalue.Array:
 		return jackson + "ArrayNode"
 	case jsonvalue.Number:
-		if v.IsIntLiteral() {
-			return jackson + "IntNode"
-		}
-		return jackson + "DoubleNode"
+		return jackson + numberClass(v)
 	}
 	return jackson + "ObjectNode"
+}
+
+func numberClass(v jsonvalue.Value) string {
+	if !v.IsIntLiteral() {
+		return "DoubleNode"
+	}
+	switch n, fits := v.Int(); {
+	case !fits:
+		return "BigIntegerNode"
+	case n < math.MinInt32 || n > math.MaxInt32:
+		return "LongNode"
+	}
+	return "IntNode"
 }
 
 // canonical writes steps in bracket form: $['a'][0].

@@ -3,7 +3,6 @@ package jsonpath
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"gust/stepfunctions/jsonvalue"
 )
@@ -11,7 +10,8 @@ import (
 // maxSelected bounds what one path may collect.
 const maxSelected = 1_000_000
 
-// selectAll follows the steps from v and collects everything they select, skipping what does not exist.
+// selectAll follows the steps from v and collects everything they select, skipping what does not exist, also where the
+// path is still definite: $.missing[*] yields [] at AWS.
 func (p *Path) selectAll(v jsonvalue.Value) ([]jsonvalue.Value, error) {
 	current := []jsonvalue.Value{v}
 	for i := range p.steps {
@@ -112,11 +112,11 @@ var functions = map[string]func(jsonvalue.Value) (jsonvalue.Value, error){
 	"length": length,
 	"size":   length,
 	"keys":   keys,
-	"min":    numeric(func(n []float64) float64 { return fold(n, math.Min) }),
-	"max":    numeric(func(n []float64) float64 { return fold(n, math.Max) }),
-	"sum":    numeric(sum),
-	"avg":    numeric(func(n []float64) float64 { return sum(n) / float64(len(n)) }),
-	"stddev": numeric(stddev),
+	"min":    aggregate,
+	"max":    aggregate,
+	"sum":    aggregate,
+	"avg":    aggregate,
+	"stddev": aggregate,
 }
 
 func length(v jsonvalue.Value) (jsonvalue.Value, error) {
@@ -140,41 +140,8 @@ func keys(v jsonvalue.Value) (jsonvalue.Value, error) {
 	return jsonvalue.NewArray(names), nil
 }
 
-func numeric(f func([]float64) float64) func(jsonvalue.Value) (jsonvalue.Value, error) {
-	return func(v jsonvalue.Value) (jsonvalue.Value, error) {
-		var numbers []float64
-		if v.Kind() == jsonvalue.Array {
-			for _, item := range v.Items() {
-				if n, ok := item.Float(); ok {
-					numbers = append(numbers, n)
-				}
-			}
-		}
-		if len(numbers) == 0 {
-			return jsonvalue.Value{}, errors.New("Aggregation function attempted to calculate value using empty array")
-		}
-		return jsonvalue.NewFloat(f(numbers)), nil
-	}
-}
-
-func fold(numbers []float64, f func(a, b float64) float64) float64 {
-	out := numbers[0]
-	for _, n := range numbers[1:] {
-		out = f(out, n)
-	}
-	return out
-}
-
-func sum(numbers []float64) float64 {
-	return fold(numbers, func(a, b float64) float64 { return a + b })
-}
-
-func stddev(numbers []float64) float64 {
-	var total, squares float64
-	for _, n := range numbers {
-		total += n
-		squares += n * n
-	}
-	count := float64(len(numbers))
-	return math.Sqrt(squares/count - total*total/count/count)
+// aggregate refuses min(), max(), sum(), avg() and stddev() as AWS does: its JSON provider hides the numbers from Jayway,
+// which then sees an empty array.
+func aggregate(jsonvalue.Value) (jsonvalue.Value, error) {
+	return jsonvalue.Value{}, errors.New("Aggregation function attempted to calculate value using empty array")
 }

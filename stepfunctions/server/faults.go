@@ -1,6 +1,7 @@
 package server
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -35,12 +36,39 @@ type Fault struct {
 	Skip int
 	// Count is how many requests the fault hits; 0 means all that follow.
 	Count int
+	// Probability is how likely the fault hits a matching request; 0 means certainly. A request that it misses counts
+	// neither for Skip nor for Count.
+	Probability float64
 }
 
-// Faults are the active rules of a server. The zero value has none; it is safe for concurrent use.
+// Faults are what goes wrong in a server on purpose. The zero value is nothing; it is safe for concurrent use.
 type Faults struct {
 	mu    sync.Mutex
 	rules []*Fault
+	// random decides about rules with a probability.
+	random *rand.Rand
+	// buckets throttle; nil does not.
+	buckets *buckets
+	// stale makes answers old; nil does not.
+	stale *staleness
+}
+
+// SetSeed makes what happens by chance the same each time.
+func (f *Faults) SetSeed(seed uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.random = rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // faults need no secrecy
+}
+
+// misses reports whether chance spares a request from a rule. The mutex is held.
+func (f *Faults) misses(probability float64) bool {
+	if probability <= 0 {
+		return false
+	}
+	if f.random == nil {
+		f.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // faults need no secrecy
+	}
+	return f.random.Float64() >= probability
 }
 
 // Set replaces all rules; no arguments end all faults.
@@ -61,7 +89,7 @@ func (f *Faults) next(operation string) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, r := range f.rules {
-		if r.Operation != "" && r.Operation != operation {
+		if (r.Operation != "" && r.Operation != operation) || f.misses(r.Probability) {
 			continue
 		}
 		if r.Skip > 0 {

