@@ -39,7 +39,7 @@ type call struct {
 
 	// What the channel brought; set by converse.
 	result  *Result
-	raised  *Raised
+	raised  *RaisedError
 	problem error
 }
 

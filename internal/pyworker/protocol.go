@@ -48,8 +48,8 @@ type message struct {
 	Ask  string          `json:"ask"`
 	Args json.RawMessage `json:"args"`
 
-	Done   *Result `json:"done"`
-	Raised *Raised `json:"raised"`
+	Done   *Result      `json:"done"`
+	Raised *RaisedError `json:"raised"`
 }
 
 // answer replies to a question.

@@ -227,7 +227,7 @@ func item(ref dag.XComRef, value json.RawMessage, found bool) (any, error) {
 
 // failure turns how a call failed into the task's end, by the names of Airflow's exceptions.
 func failure(t operators.Task, err error) (operators.Result, error) {
-	var raised *pyworker.Raised
+	var raised *pyworker.RaisedError
 	if !errors.As(err, &raised) {
 		return operators.Result{}, err
 	}
