@@ -79,7 +79,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		awslambda.Register(ops, awslambda.Deps{Clients: awslambda.FromPool(p.aws)}),
 		opsql.Register(ops, p.sql),
 		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults}),
-		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults}),
+		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults, Holds: python.ResponseHolds(callables)}),
 		sensfiles.Register(ops, defaults),
 		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults, DateOf: python.DateOf(callables)}),
 		senstimed.Register(ops, defaults),
