@@ -413,3 +413,16 @@ def f(dag, params, prev_ds, next_execution_date, prev_start_date_success, ti, ex
 		t.Error(err)
 	}
 }
+
+func TestVirtualenv(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, "import sys\ndef where(): return sys.prefix\n")
+	venv := filepath.Join(t.TempDir(), "venv")
+	if out, err := exec.CommandContext(t.Context(), "python3", "-m", "venv", "--without-pip", venv).CombinedOutput(); err != nil {
+		t.Skipf("python3 -m venv does not work here: %v %s", err, out)
+	}
+	res, err := b.run(t, "PythonOperator", "where", map[string]any{"virtualenv": venv})
+	if err != nil || text(t, res.Value) != fmt.Sprintf("%q", venv) {
+		t.Errorf("%s, %v; want %s", text(t, res.Value), err, venv)
+	}
+}
