@@ -78,7 +78,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		trigbatch.Register(waits, trigbatch.Deps{Clients: trigbatch.FromPool(p.aws), Connections: p.connections}),
 		awslambda.Register(ops, awslambda.Deps{Clients: awslambda.FromPool(p.aws)}),
 		opsql.Register(ops, p.sql),
-		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults}),
+		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults, Holds: python.CellHolds(callables)}),
 		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults, Holds: python.ResponseHolds(callables)}),
 		sensfiles.Register(ops, defaults),
 		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults, DateOf: python.DateOf(callables)}),

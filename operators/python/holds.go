@@ -31,6 +31,14 @@ func ResponseHolds(deps Deps) func(ctx context.Context, t operators.Task, f http
 	}
 }
 
+// CellHolds calls a Python function, a name in a file, with a cell of a query's answer and reports whether what it returns
+// is true (Airflow: success and failure of SqlSensor).
+func CellHolds(deps Deps) func(ctx context.Context, t operators.Task, name, file string, cell any) (bool, error) {
+	return func(ctx context.Context, t operators.Task, name, file string, cell any) (bool, error) {
+		return holds(ctx, t, &deps, callable(t, "", name, file), cell)
+	}
+}
+
 // holds calls a function with one argument and reports whether what it returns is true.
 func holds(ctx context.Context, t operators.Task, deps *Deps, c pyworker.Callable, arg any) (bool, error) {
 	r, err := newRequest(t, deps, c)
