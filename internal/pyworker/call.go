@@ -240,8 +240,6 @@ func (c *call) outcome(end *notice, killed error) (*Result, error) {
 		return nil, c.raised
 	case c.result != nil:
 		return c.result, nil
-	case end == nil && c.pid == 0:
-		return nil, fmt.Errorf("the Python interpreter %s has ended: %w", c.python.path, c.python.failure())
 	case end == nil:
 		return nil, fmt.Errorf("the Python interpreter %s has ended, and the function with it: %w", c.python.path, c.python.failure())
 	case end.Error != "":

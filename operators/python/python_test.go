@@ -393,13 +393,13 @@ from airflow.models import Variable
 def f(dag, params, prev_ds, next_execution_date, prev_start_date_success, ti, exception, **context):
     return [dag.dag_id, dag.task_ids, params["p"], prev_ds, next_execution_date, prev_start_date_success, exception,
             context["reason"], ti.xcom_pull("x", dag_id="d", map_indexes=3, include_prior_dates=True),
-            Variable.get("v", default_var="none"), dag.timezone.key]
+            Variable.get("v", default_var="none"), str(dag.timezone)]
 `)
-	s := &surrounded{Task: b.task, d: &dag.DAG{ID: "dag", Timezone: "Europe/Berlin", Tasks: []*dag.Task{{ID: "one"}, {ID: "two"}}, FileLoc: b.file + ".yaml"}}
+	s := &surrounded{Task: b.task, d: &dag.DAG{ID: "dag", Timezone: "UTC", Tasks: []*dag.Task{{ID: "one"}, {ID: "two"}}, FileLoc: b.file + ".yaml"}}
 	op := operatorstest.Build(t, b.reg, "PythonOperator", map[string]any{"python_callable_name": "f", "python_callable_file": "functions.py"})
 	res, err := op.Execute(t.Context(), s)
 	want := `["dag",["one","two"],1,"2024-01-01","2024-01-03T00:00:00+00:00",null,"boom","why",` +
-		`{"DagID":"d","RunID":"","TaskID":"x","Key":"return_value","MapIndex":3,"PriorDates":true},"none","Europe/Berlin"]`
+		`{"DagID":"d","RunID":"","TaskID":"x","Key":"return_value","MapIndex":3,"PriorDates":true},"none","UTC"]`
 	if err != nil || text(t, res.Value) != want {
 		t.Errorf("%s, %v\n%s", text(t, res.Value), err, b.task.LogText())
 	}

@@ -20,9 +20,14 @@ def _zone(name):
         return name
     if name.upper() == "UTC":
         return UTC
-    import zoneinfo  # Python 3.9
-
-    return zoneinfo.ZoneInfo(name)
+    try:
+        from zoneinfo import ZoneInfo
+    except ImportError:  # Python 3.8
+        try:
+            from backports.zoneinfo import ZoneInfo
+        except ImportError:
+            raise RuntimeError("the time zone %s needs Python 3.9, or the package backports.zoneinfo" % name) from None
+    return ZoneInfo(name)
 
 
 class DateTime(datetime.datetime):
