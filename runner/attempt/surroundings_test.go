@@ -90,3 +90,18 @@ func TestLabelsOfTheOperator(t *testing.T) {
 		t.Errorf("label %q", rep.MapLabel)
 	}
 }
+
+// TestLabelOfTheItem: map_index_template sees the instance's own item as a parameter of the task.
+func TestLabelOfTheItem(t *testing.T) {
+	t.Parallel()
+	b := templated(t, nil)
+	w := b.Work()
+	w.Task.Mapped = &dag.Mapping{Fields: []dag.MappedField{{Name: "cmd", Value: []any{"first", "second"}}}, IndexTemplate: "item {{ task.cmd }}"}
+	w.Instance.MapIndex = 1
+	if _, _, err := b.Operator(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rep := b.Outcome(operators.Done(nil), nil, false); rep.MapLabel != "item second" {
+		t.Errorf("label %q", rep.MapLabel)
+	}
+}
