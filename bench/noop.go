@@ -91,4 +91,6 @@ type item struct {
 }
 
 // Execute does nothing.
-func (i *item) Execute(context.Context, operators.Task) (operators.Result, error) { return operators.Done(nil), nil }
+func (i *item) Execute(context.Context, operators.Task) (operators.Result, error) {
+	return operators.Done(nil), nil
+}
