@@ -85,6 +85,10 @@ func (s *State) createRuns(p *pipeline) {
 			s.wakeDag(p, due)
 			break
 		}
+		if p.givesUp(&slot) {
+			p.last = &slot
+			continue
+		}
 		s.createRun(p, slot)
 	}
 	if p.loaded && !next.Equal(p.row.NextRun) {

@@ -71,7 +71,8 @@ type pipeline struct {
 	loaded  bool
 	table   timetable.Timetable
 	last    *timetable.Slot
-	asked   bool // for the version
+	taken   []dag.Run // slots that another run has
+	asked   bool      // for the version
 	pause   gate
 	queued  runHeap
 	active  int // unfinished runs

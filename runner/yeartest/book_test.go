@@ -1,6 +1,7 @@
 package yeartest
 
 import (
+	"fmt"
 	"time"
 
 	"gust/dag"
@@ -38,7 +39,10 @@ type account struct {
 
 // want is the run that the schedule makes next as of now, passing over dates that another run has.
 func (b *book) want(now time.Time, known func(dag.RunKey) bool) (slot, bool) {
-	for {
+	for n := 0; ; n++ {
+		if n == 10000 {
+			panic(fmt.Sprintf("%s %v at %s last %v", b.dag.Schedule.Text, b.rules, now, b.last))
+		}
 		s, ok := b.rules.next(b.last, now)
 		if !ok || s.after.After(now) {
 			return s, ok

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gust/dag"
+	"gust/dag/timetable"
 	"gust/runner/edit"
 	"gust/runner/plan/plantest"
 	"gust/store"
@@ -20,7 +21,7 @@ import (
 func TestYear(t *testing.T) {
 	t.Parallel()
 	first := seed(t)
-	years, size := 1, 120
+	years, size := 1, 40
 	if full() {
 		years, size = 3, 400
 	}
@@ -36,7 +37,7 @@ func beginYear(t *testing.T, seed uint64, size int) *year {
 	t.Helper()
 	y := &year{
 		t: t, seed: seed, r: rand.New(rand.NewPCG(seed, 2)), size: size, store: plantest.NewStore(), real: newYear,
-		out: map[dag.Attempt]*flight{}, ended: map[dag.Attempt]bool{}, byID: map[string]*book{}, dags: map[string]*dag.DAG{},
+		out: map[dag.Attempt]*flight{}, ended: map[dag.Attempt]bool{}, byID: map[string]*book{}, tables: map[string]timetable.Timetable{}, dags: map[string]*dag.DAG{},
 		runs: map[dag.RunKey]*account{}, backs: map[int64]*store.Backfill{}, counts: map[string]int{},
 	}
 	for _, name := range zoneNames {
@@ -95,12 +96,12 @@ func (y *year) jump() {
 // drawBook draws a DAG.
 func (y *year) drawBook(id string) *book {
 	b := &book{zone: y.zones[y.r.IntN(len(y.zones))], dates: map[int64]bool{}, scheduled: map[time.Time]slot{}}
-	b.dag, b.rules = y.drawDag(id, b.zone, newYear)
+	b.dag, b.rules = y.drawDag(id, b.zone, newYear, nil)
 	b.first = *b.rules
 	return b
 }
 
-func (y *year) drawDag(id string, z *zone, from time.Time) (*dag.DAG, *rules) {
+func (y *year) drawDag(id string, z *zone, from time.Time, last *slot) (*dag.DAG, *rules) {
 	r := y.r
 	s, rule := drawSchedule(r, z, from)
 	d := &dag.DAG{ID: id, FileLoc: id + ".yaml", Timezone: z.name, Schedule: s, MaxActiveTasks: 1 + r.IntN(8),
@@ -117,7 +118,7 @@ func (y *year) drawDag(id string, z *zone, from time.Time) (*dag.DAG, *rules) {
 	if r.IntN(4) == 0 {
 		rule.end = moment(r, z)
 	}
-	y.bound(rule, from)
+	y.bound(rule, from, last)
 	d.StartDate, d.EndDate, d.Catchup = rule.start, rule.end, rule.catchup
 	d.Tasks = y.drawTasks()
 	if rule.kind == dag.ScheduleContinuous { // its runs follow each other at once
@@ -127,7 +128,7 @@ func (y *year) drawDag(id string, z *zone, from time.Time) (*dag.DAG, *rules) {
 }
 
 // bound gives a dense schedule an end, so that the DAG has no more runs than the year can hold.
-func (y *year) bound(rule *rules, from time.Time) {
+func (y *year) bound(rule *rules, from time.Time, last *slot) {
 	if rule.kind == dag.ScheduleContinuous {
 		rule.end = max2(from, rule.start).Add(time.Duration(1+y.r.IntN(120)) * time.Minute)
 		return
@@ -137,7 +138,6 @@ func (y *year) bound(rule *rules, from time.Time) {
 	if all.start.IsZero() || !rule.catchup && all.start.Before(from) {
 		all.start = from
 	}
-	var last *slot
 	for range y.size {
 		s, ok := all.next(last, all.start)
 		if !ok || s.after.After(newYear.AddDate(1, 0, 0)) {
@@ -209,7 +209,7 @@ func (y *year) change(b *book) {
 		z = y.zones[y.r.IntN(len(y.zones))]
 	}
 	for {
-		if d, rule := y.drawDag(b.dag.ID, z, y.now()); rule.kind != dag.ScheduleContinuous && rule.kind != dag.ScheduleOnce {
+		if d, rule := y.drawDag(b.dag.ID, z, y.now(), b.last); rule.kind != dag.ScheduleContinuous && rule.kind != dag.ScheduleOnce {
 			b.zone, b.dag, b.rules, b.changed = z, d, rule, true
 			break
 		}

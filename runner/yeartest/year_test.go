@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"gust/dag"
+	"gust/dag/timetable"
 	"gust/runner/executor"
 	"gust/runner/plan"
 	"gust/runner/plan/plantest"
@@ -38,6 +40,7 @@ type year struct {
 	books  []*book
 	byID   map[string]*book
 	dags   map[string]*dag.DAG // by version
+	tables map[string]timetable.Timetable
 	runs   map[dag.RunKey]*account
 	backs  map[int64]*store.Backfill
 	counts map[string]int
@@ -92,7 +95,16 @@ func (y *year) known(key dag.RunKey) bool { return y.runs[key] != nil }
 
 const slots = 64
 
-func (y *year) config() plan.Config { return plan.Config{Slots: slots, StateLag: -1} }
+func (y *year) config() plan.Config {
+	return plan.Config{Slots: slots, StateLag: -1, Timetable: func(d *dag.DAG) (timetable.Timetable, error) {
+		if t := y.tables[d.Version]; t != nil {
+			return t, nil
+		}
+		t, err := timetable.New(d.Schedule, d.Timezone)
+		y.tables[d.Version] = t
+		return t, err
+	}}
+}
 
 // load makes the state anew. The executor lives on when it replaces one.
 func (y *year) load(old *plan.State, lost bool) {
@@ -104,7 +116,9 @@ func (y *year) load(old *plan.State, lost bool) {
 	cfg.Replaces, cfg.Lost = old, lost
 	y.state = plan.New(cfg, snap, y.now())
 	for _, b := range y.books {
-		b.last, b.dirty = b.made, true // that a place is taken is found out again
+		if b.last != b.made { // that a place is taken is found out again
+			b.last, b.dirty = b.made, true
+		}
 	}
 }
 
@@ -148,7 +162,7 @@ func (y *year) step(events ...plan.Event) {
 		d := y.state.Step(events, now)
 		if y.lost {
 			y.lost = false
-			y.load(y.state, true)
+			events = y.startOver(events)
 			continue
 		}
 		err := y.store.EngineCommit(context.Background(), &d.Changes)
@@ -160,8 +174,12 @@ func (y *year) step(events ...plan.Event) {
 				}
 			}
 			y.counts["taken"]++
-			events = append(taken, events...)
-			y.load(y.state, true)
+			events = append(taken, y.startOver(events)...)
+			continue
+		}
+		if errors.Is(err, store.ErrConflict) { // rows were edited since they were read
+			y.counts["conflict"]++
+			events = y.startOver(events)
 			continue
 		}
 		if err != nil {
@@ -170,7 +188,7 @@ func (y *year) step(events ...plan.Event) {
 		y.committed(&d.Changes, now)
 		if y.doubt {
 			y.doubt = false
-			y.load(y.state, true)
+			events = y.startOver(events)
 			continue
 		}
 		if y.dying {
@@ -196,6 +214,18 @@ func (y *year) step(events ...plan.Event) {
 			}
 		}
 	}
+}
+
+// startOver makes the state anew after a lost commit, and returns what it is told again: not what was read before.
+func (y *year) startOver(events []plan.Event) []plan.Event {
+	y.load(y.state, true)
+	return slices.DeleteFunc(slices.Clone(events), func(e plan.Event) bool {
+		switch e.(type) {
+		case plan.Past, plan.Refreshed:
+			return true
+		}
+		return false
+	})
 }
 
 // release carries out a committed decision and returns the answers to its questions.
