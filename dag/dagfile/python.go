@@ -16,19 +16,19 @@ var decorators = map[string]string{
 	"task": "PythonOperator", "task.python": "PythonOperator", "task.branch": "BranchPythonOperator",
 	"task.short_circuit": "ShortCircuitOperator", "task.external_python": "ExternalPythonOperator",
 	"task.branch_external_python": "BranchPythonOperator", "task.sensor": "PythonSensor",
-	"setup": "PythonOperator", "teardown": "PythonOperator",
+	"task.virtualenv": "PythonVirtualenvOperator",
+	"setup":           "PythonOperator", "teardown": "PythonOperator",
 }
 
 // missingDecorators are those that Gust does not have, with the nearest thing.
 var missingDecorators = map[string]string{
-	"task.virtualenv":        venvHint,
 	"task.branch_virtualenv": venvHint,
 	"task.bash":              "use BashOperator",
 	"task.docker":            "run docker in a BashOperator",
 	"task.kubernetes":        missingOperators["KubernetesPodOperator"],
 }
 
-const venvHint = "make the environment once (python3 -m venv, pip install) and name its folder in virtualenv of a PythonOperator"
+const venvHint = "make the environment once (python3 -m venv, pip install) and name its folder in virtualenv of a BranchPythonOperator"
 
 // decoratorPaths are the modules that decorators are imported from.
 var decoratorPaths = []string{"airflow.sdk.definitions.decorators.", "airflow.decorators.", "airflow.sdk."}

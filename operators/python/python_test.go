@@ -3,6 +3,7 @@
 package python
 
 import (
+	"archive/zip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -425,4 +426,71 @@ func TestVirtualenv(t *testing.T) {
 	if err != nil || text(t, res.Value) != fmt.Sprintf("%q", venv) {
 		t.Errorf("%s, %v; want %s", text(t, res.Value), err, venv)
 	}
+}
+
+// TestMadeVirtualenv installs a package from a folder, without any index.
+func TestMadeVirtualenv(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, "import sys\ndef where():\n    import gust_test_package\n    return [sys.prefix, gust_test_package.N]\n")
+	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import ensurepip, venv").CombinedOutput(); err != nil {
+		t.Skipf("python3 cannot make environments here: %v %s", err, out)
+	}
+	wheel := writeWheel(t)
+	params := map[string]any{"requirements": []any{wheel}, "index_urls": []any{}, "venv_cache_path": t.TempDir(), "system_site_packages": false}
+	for _, made := range []bool{true, false} {
+		b.task = operatorstest.NewTask(t)
+		res, err := b.run(t, "PythonVirtualenvOperator", "where", params)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, b.task.LogText())
+		}
+		var got []any
+		if err := json.Unmarshal(res.Value.(json.RawMessage), &got); err != nil || got[1] != 7.0 ||
+			!strings.HasPrefix(got[0].(string), params["venv_cache_path"].(string)) {
+			t.Errorf("%v, %v", got, err)
+		}
+		if b.task.Logged("making the virtual environment") != made {
+			t.Errorf("made: %v\n%s", !made, b.task.LogText())
+		}
+	}
+	params["requirements"] = "no-such-package-at-all\n"
+	if _, err := b.run(t, "PythonVirtualenvOperator", "where", params); err == nil || !strings.Contains(err.Error(), "pip install ended with exit code 1") {
+		t.Error(err)
+	}
+	params["python_version"] = "3.99"
+	if _, err := b.run(t, "PythonVirtualenvOperator", "where", params); err == nil || !strings.Contains(err.Error(), `"python3.99" was not found on PATH`) {
+		t.Error(err)
+	}
+	if _, err := operatorstest.TryBuild(b.reg, "PythonVirtualenvOperator", map[string]any{"python_callable": "a.b", "requirements": 5}); err == nil {
+		t.Error("requirements: 5 was accepted")
+	}
+}
+
+// writeWheel makes a package that pip can install without building anything.
+func writeWheel(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gust_test_package-1-py3-none-any.whl")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := zip.NewWriter(f)
+	info := "gust_test_package-1.dist-info/"
+	for _, file := range [][2]string{
+		{"gust_test_package.py", "N = 7\n"},
+		{info + "METADATA", "Metadata-Version: 2.1\nName: gust-test-package\nVersion: 1\n"},
+		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
+		{info + "RECORD", ""},
+	} {
+		e, err := w.Create(file[0])
+		if err == nil {
+			_, err = e.Write([]byte(file[1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
