@@ -263,16 +263,13 @@ func (p *operatorParams) missing() {
 	}
 }
 
-// callableFile makes python_callable_file absolute, and checks that the import path is one.
+// callableFile looks for python_callable_file, and checks that the import path is one.
 func (p *operatorParams) callableFile() {
 	if !p.declares("python_callable_file") {
 		return
 	}
 	if a, ok := p.vals["python_callable_file"]; ok && a.val.kind == kindText {
-		if path, ok := p.b.pythonFile(a.val, a.path); ok {
-			a.val = textEntry("", a.val, path).val
-			p.vals["python_callable_file"] = a
-		}
+		p.b.pythonFile(a.val, a.path)
 	}
 	a, ok := p.vals["python_callable"]
 	if !ok {

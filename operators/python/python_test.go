@@ -404,6 +404,18 @@ def f(dag, params, prev_ds, next_execution_date, prev_start_date_success, ti, ex
 	if err != nil || text(t, res.Value) != want {
 		t.Errorf("%s, %v\n%s", text(t, res.Value), err, b.task.LogText())
 	}
+	// The pipeline file may be named by a path relative to the working folder.
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.d.FileLoc, err = filepath.Rel(here, s.d.FileLoc); err != nil {
+		t.Fatal(err)
+	}
+	op = operatorstest.Build(t, b.reg, "PythonOperator", map[string]any{"python_callable_name": "f", "python_callable_file": "functions.py"})
+	if res, err = op.Execute(t.Context(), s); err != nil || text(t, res.Value) != want {
+		t.Errorf("%s, %v", text(t, res.Value), err)
+	}
 	// By import path: the module lies beside the pipeline.
 	op = operatorstest.Build(t, b.reg, "PythonOperator", map[string]any{"python_callable": "functions.f"})
 	if res, err = op.Execute(t.Context(), s); err != nil || text(t, res.Value) != want {
