@@ -39,6 +39,9 @@ Of a mapped task all instances are marked, or the one of --map-index.`,
 	format := c.OutputFlag(cmd)
 	cmd.RunE = c.WithApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 		if err := c.oneOf("STATE", args[3], taskMarks); err != nil {
+			if slices.Contains(taskMarks, args[2]) {
+				return host.Usagef("the state comes last: gust tasks mark %s %s %s %s", args[0], args[1], args[3], args[2])
+			}
 			return err
 		}
 		run, err := c.FindRun(cmd, a, args[0], args[2])
