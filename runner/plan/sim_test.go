@@ -365,6 +365,7 @@ func (m *sim) end(r executor.Report) {
 func (m *sim) onDispatch(w executor.Work) {
 	a := w.Attempt()
 	m.begun[a]++
+	m.checkSetups(w)
 	if m.ended[a] {
 		m.t.Fatalf("%s begins again after it has ended", a)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gust/dag"
 	"gust/runner/edit"
+	"gust/runner/executor"
 	"gust/runner/plan"
 	"gust/runner/plan/plantest"
 	"gust/store"
@@ -53,8 +54,12 @@ func enrich(t *rapid.T, d *dag.DAG) {
 		up.Setup, up.Mapped = true, nil
 		down.Teardown, down.Setups, down.Mapped = true, []string{up.ID}, nil
 		down.OnFailureFailRun = rapid.Bool().Draw(t, "decides")
-		if !slices.Contains(down.Upstream, up.ID) {
-			down.Upstream = append(down.Upstream, up.ID)
+		work := d.Tasks[1] // between the two, whatever its rule says
+		work.TriggerRule = rapid.SampledFrom([]dag.TriggerRule{dag.AllSuccess, dag.Always, dag.AllDone}).Draw(t, "scoped rule")
+		for _, edge := range [][2]*dag.Task{{up, work}, {work, down}, {up, down}} {
+			if edge[0] != edge[1] && !slices.Contains(edge[1].Upstream, edge[0].ID) {
+				edge[1].Upstream = append(edge[1].Upstream, edge[0].ID)
+			}
 		}
 	}
 }
@@ -229,6 +234,19 @@ func (m *sim) checkConsumers(d *dag.DAG, events []dag.AssetEvent) {
 	}
 	if satisfied(func(id int64) bool { return used[id] == "" }) {
 		m.t.Fatalf("events are left that satisfy the condition of %s", d.ID)
+	}
+}
+
+// checkSetups: nothing begins in the scope of a setup that has not succeeded.
+func (m *sim) checkSetups(w executor.Work) {
+	if w.Task.Teardown || m.edited[w.Attempt().Run()] {
+		return
+	}
+	for id, scope := range w.DAG.SetupScopes() {
+		key := dag.Key{DagID: w.DAG.ID, RunID: w.Instance.RunID, TaskID: id, MapIndex: -1}
+		if up, _ := m.store.Task(key); slices.Contains(scope, w.Task.ID) && up.State != dag.StateSuccess {
+			m.t.Fatalf("%s begins while its setup %s is %s", w.Attempt(), id, up.State)
+		}
 	}
 }
 

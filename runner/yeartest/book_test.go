@@ -108,9 +108,9 @@ func (y *year) overdue(b *book, now time.Time) {
 		return // until something changes
 	}
 	var s slot
-	ok := false
+	var ok bool
 	if b.rules.kind == dag.ScheduleContinuous {
-		s.after, ok = max2(b.rules.start, now), true
+		s.after = max2(b.rules.start, now)
 		if b.last != nil {
 			s.after = max2(s.after, b.last.after.Add(2*time.Millisecond))
 		}

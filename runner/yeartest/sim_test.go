@@ -21,9 +21,9 @@ import (
 func TestYear(t *testing.T) {
 	t.Parallel()
 	first := seed(t)
-	years, size := 1, 40
+	years, size := 1, 30
 	if full() {
-		years, size = 3, 400
+		years, size = 2, 100
 	}
 	for n := range years {
 		y := beginYear(t, first+uint64(n), size)
@@ -60,7 +60,7 @@ func beginYear(t *testing.T, seed uint64, size int) *year {
 		})
 		y.disturb(b, at)
 	}
-	for range 40 {
+	for range 25 {
 		y.sometime(newYear, y.crash)
 		y.sometime(newYear, func() { y.dying = true })
 		y.sometime(newYear, func() { y.lost = true })
