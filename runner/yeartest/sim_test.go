@@ -88,7 +88,9 @@ func (y *year) jump() {
 		y.skew = 0
 	}
 	for _, b := range y.books {
-		b.dirty, b.late = true, time.Time{}
+		// Without a start date the first run depends on when the plan looks, and it need not look now.
+		b.late = time.Time{}
+		b.dirty = b.last != nil || !b.rules.start.IsZero()
 	}
 	y.step()
 }
