@@ -18,8 +18,8 @@ const pythonFunction = "def noop():\n    pass\n"
 // python measures Python functions that do nothing, through the whole engine. Every call has a process of its own; with a
 // warm interpreter that is a fork.
 func (b *bench) python(ctx context.Context) ([]result, error) {
-	path, err := exec.LookPath("python3")
-	if err != nil {
+	path := lookUp("python3")
+	if path == "" {
 		return []result{{Name: "callables", Note: "not measured: python3 is not installed"}}, nil
 	}
 	const parallelism = 8
@@ -46,6 +46,12 @@ func (b *bench) python(ctx context.Context) ([]result, error) {
 		result{Name: "against python3 -c", Value: warm, Unit: "tasks/s"}.times(plain, "python3 -c pass, as many at once"),
 		result{Name: "one after the other", Value: latency, Unit: "ms"}.atMost(10, "under 10 ms a task"),
 	}, nil
+}
+
+// lookUp finds a program on PATH; "" when it is not there.
+func lookUp(program string) string {
+	path, _ := exec.LookPath(program) // there is none
+	return path
 }
 
 // callables returns the callables per second of an engine with so many warm interpreters, the start of the first one

@@ -26,7 +26,7 @@ func CheckFollow(spec *dag.Task, names ...string) error {
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			return &param.Error{
-				Problem: fmt.Sprintf("%q is not a direct downstream task of %s", name, spec.ID),
+				Problem:  fmt.Sprintf("%q is not a direct downstream task of %s", name, spec.ID),
 				Expected: "one of " + strings.Join(known, ", "), Nearest: param.Nearest(name, known),
 			}
 		}

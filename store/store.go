@@ -346,6 +346,9 @@ type Backfill struct {
 	MaxActiveRuns int
 	CreatedAt     time.Time
 	CompletedAt   time.Time // zero while it runs
+	// LatestVersion lets runs that are made again go on with the latest version of the DAG. It matters to BackfillCreate
+	// only and is not stored.
+	LatestVersion bool
 }
 
 // Backfills stores backfills. Their runs carry dag.Run.BackfillID.

@@ -91,7 +91,7 @@ func (c *cli) tasksRender() *cobra.Command {
 		Example:           "  gust tasks render daily_report build 2026-11-21",
 		ValidArgsFunction: c.completeDagTask,
 	}
-	format := outputFlag(cmd)
+	index, format := mapIndexFlag(cmd), outputFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 		d, _, err := c.findDAG(cmd, a, args[0])
 		if err != nil {
@@ -100,6 +100,9 @@ func (c *cli) tasksRender() *cobra.Command {
 		task, err := findTask(d, args[1])
 		if err != nil {
 			return err
+		}
+		if *index >= 0 && task.Mapped == nil {
+			return usagef("--map-index: task %s is not mapped", task.ID)
 		}
 		run, err := c.findRun(cmd, a, d.ID, args[2])
 		if err != nil {
@@ -111,7 +114,12 @@ func (c *cli) tasksRender() *cobra.Command {
 				return err
 			}
 		}
-		fields, err := a.Render(cmd.Context(), d, task, run)
+		if *index >= 0 {
+			if _, err := c.instance(cmd, a, args, *index); err != nil {
+				return err
+			}
+		}
+		fields, err := a.Render(cmd.Context(), d, task, run, *index)
 		if err != nil {
 			return err
 		}

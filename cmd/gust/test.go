@@ -304,9 +304,11 @@ func (c *cli) outcome(d *dag.DAG, r *app.TestResult, o testOptions) error {
 	states := map[string]string{}
 	for i := range r.Tasks {
 		t := &r.Tasks[i]
-		states[t.TaskID] = t.State.String()
+		if before := dag.State(states[t.TaskID]); before != dag.StateFailed && before != dag.StateUpstreamFailed {
+			states[t.TaskID] = t.State.String()
+		}
 		if t.State == dag.StateFailed {
-			c.printf("  %s failed: %s\n", t.TaskID, strings.ReplaceAll(strings.TrimSpace(t.Error), "\n", "\n    "))
+			c.printf("  %s failed: %s\n", instanceName(t.Key), strings.ReplaceAll(strings.TrimSpace(t.Error), "\n", "\n    "))
 		}
 	}
 	if o.showRun || o.saveRun != "" {

@@ -1,8 +1,12 @@
 package awsconn
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/aws/smithy-go"
 )
 
 // Info describes a client.
@@ -44,4 +48,16 @@ func (info Info) Elsewhere() bool {
 		}
 	}
 	return true
+}
+
+// Explained adds to the error of an endpoint that does not have the service at all which endpoint that is: aws_default may
+// mean the embedded service, which is Step Functions alone.
+func (info Info) Explained(err error) error {
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() != "UnknownOperationException" || !info.Elsewhere() {
+		return err
+	}
+	return fmt.Errorf("the endpoint %s does not have this service; while `gust standalone` runs and nobody defines "+
+		"aws_default, that is the embedded Step Functions service: define aws_default for AWS, or give the task another "+
+		"aws_conn_id (%w)", info.Endpoint, err)
 }

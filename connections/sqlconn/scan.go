@@ -52,7 +52,7 @@ func (s scanner) next(i int) span {
 
 // dashes reports whether -- begins a comment: in MySQL only before white space.
 func (s scanner) dashes(rest string) bool {
-	return s.dialect != MySQL || len(rest) == 2 || strings.ContainsRune(" \t\r\n", rune(rest[2]))
+	return s.dialect != MySQL || len(rest) == 2 || blank(rest[2])
 }
 
 func lineEnd(rest string) int {
@@ -128,6 +128,8 @@ func dollarQuoted(rest string) int {
 	return n + 1 + end + len(tag)
 }
 
+func blank(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+
 func wordChar(c byte) bool {
 	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c >= 0x80
 }
@@ -141,8 +143,8 @@ func Split(dialect Dialect, text string) []string {
 	depth, start := 0, 0
 	some := false // the statement holds more than comments
 	cut := func(end int) {
-		if some {
-			out = append(out, strings.TrimSpace(text[start:end]))
+		if statement := strings.TrimSpace(text[start:end]); some && statement != "" {
+			out = append(out, statement)
 		}
 		start, head, depth, some = end+1, nil, 0, false
 	}
@@ -160,7 +162,7 @@ func Split(dialect Dialect, text string) []string {
 				depth = max(0, depth+nesting(w, s.after(sp.end)))
 			}
 			some = true
-		case sp.kind == literal, sp.kind == code && !strings.ContainsRune(" \t\r\n;", rune(text[i])):
+		case sp.kind == literal, sp.kind == code && !blank(text[i]) && text[i] != ';':
 			some = true
 		}
 		i = sp.end
@@ -209,7 +211,7 @@ func (s scanner) after(i int) string {
 		switch {
 		case sp.kind == word:
 			return strings.ToUpper(s.text[i:sp.end])
-		case sp.kind == comment, strings.ContainsRune(" \t\r\n", rune(s.text[i])):
+		case sp.kind == comment, blank(s.text[i]):
 			i = sp.end
 		default:
 			return ""

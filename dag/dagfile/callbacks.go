@@ -113,18 +113,19 @@ func cmpEntry(x, y *entry) *entry {
 	return y
 }
 
-// pythonFile reads the path of a Python file. One that is not there is a warning: only what calls it will fail.
+// pythonFile reads the path of a Python file, which stays as it is written: it is resolved where it is called. One that is
+// not there is a warning: only what calls it will fail.
 func (b *builder) pythonFile(v *value, path string) (string, bool) {
-	name, ok := b.text(v, path)
+	written, ok := b.text(v, path)
 	if !ok {
 		return "", false
 	}
-	name = b.beside(name)
-	b.depends[name] = true
-	if info, err := os.Stat(name); err != nil || info.IsDir() {
-		b.warn(v.pos, path, Problem{Message: fmt.Sprintf("there is no file %s", clip(name))})
+	file := b.beside(written)
+	b.depends[file] = true
+	if info, err := os.Stat(file); err != nil || info.IsDir() {
+		b.warn(v.pos, path, Problem{Message: fmt.Sprintf("there is no file %s", clip(file))})
 	}
-	return name, true
+	return written, true
 }
 
 // list reads one callback or a list of them.

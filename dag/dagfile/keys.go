@@ -90,7 +90,6 @@ func isCallback(key string) bool { return callbackPattern.MatchString(key) }
 
 // missingOperators are Airflow operators that Gust does not have, by class name, with the nearest thing.
 var missingOperators = map[string]string{
-	"PythonVirtualenvOperator":       venvHint,
 	"BranchPythonVirtualenvOperator": venvHint,
 	"KubernetesPodOperator":          "run the pod with kubectl in a BashOperator, or from a state machine (eks:runJob.sync)",
 	"KubernetesJobOperator":          "run the job with kubectl in a BashOperator, or from a state machine (eks:runJob.sync)",

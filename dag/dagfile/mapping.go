@@ -208,6 +208,38 @@ func (b *builder) mappedValue(n *node, f *dag.MappedField, v *value, path string
 
 const mappedWords = "a list, a dict, or the output of a task: name.output, XcomArg(name) or +name"
 
+// unmappable are operators whose return value is never a list or an object.
+var unmappable = map[string]string{"BashOperator": "a text", "EmptyOperator": "nothing"}
+
+// checkSources warns about tasks that are mapped over what cannot be mapped over. It runs once all tasks are read.
+func (b *builder) checkSources() {
+	for _, n := range b.nodes {
+		if n.task.Mapped == nil || n.cfg.get("expand") == nil {
+			continue
+		}
+		for _, e := range n.cfg.get("expand").keys {
+			text, _ := e.val.text()
+			ref, ok := xcomReference(text)
+			if !ok {
+				continue
+			}
+			from := b.byName[ref.name]
+			if from == nil {
+				from = b.byFullID(ref.name)
+			}
+			if from == nil || from.task.Mapped != nil {
+				continue
+			}
+			if what := unmappable[from.task.Operator]; what != "" {
+				b.warn(e.val.pos, n.path+".expand."+e.key, Problem{
+					Message: fmt.Sprintf("task %q returns %s, which cannot be mapped over", from.task.ID, what),
+					Hint:    "have the list made by a Python task, a query or a request",
+				})
+			}
+		}
+	}
+}
+
 // decodeMapped checks the parameters of a mapped task: all together with each item of its literal fields. A field that
 // comes from a task is not known yet.
 func (p *operatorParams) decodeMapped(raw map[string]any) []*param.Error {

@@ -16,19 +16,19 @@ var decorators = map[string]string{
 	"task": "PythonOperator", "task.python": "PythonOperator", "task.branch": "BranchPythonOperator",
 	"task.short_circuit": "ShortCircuitOperator", "task.external_python": "ExternalPythonOperator",
 	"task.branch_external_python": "BranchPythonOperator", "task.sensor": "PythonSensor",
-	"setup": "PythonOperator", "teardown": "PythonOperator",
+	"task.virtualenv": "PythonVirtualenvOperator",
+	"setup":           "PythonOperator", "teardown": "PythonOperator",
 }
 
 // missingDecorators are those that Gust does not have, with the nearest thing.
 var missingDecorators = map[string]string{
-	"task.virtualenv":        venvHint,
 	"task.branch_virtualenv": venvHint,
 	"task.bash":              "use BashOperator",
 	"task.docker":            "run docker in a BashOperator",
 	"task.kubernetes":        missingOperators["KubernetesPodOperator"],
 }
 
-const venvHint = "make the environment once (python3 -m venv, pip install) and name its folder in virtualenv of a PythonOperator"
+const venvHint = "make the environment once (python3 -m venv, pip install) and name its folder in virtualenv of a BranchPythonOperator"
 
 // decoratorPaths are the modules that decorators are imported from.
 var decoratorPaths = []string{"airflow.sdk.definitions.decorators.", "airflow.decorators.", "airflow.sdk."}
@@ -263,16 +263,13 @@ func (p *operatorParams) missing() {
 	}
 }
 
-// callableFile makes python_callable_file absolute, and checks that the import path is one.
+// callableFile looks for python_callable_file, and checks that the import path is one.
 func (p *operatorParams) callableFile() {
 	if !p.declares("python_callable_file") {
 		return
 	}
 	if a, ok := p.vals["python_callable_file"]; ok && a.val.kind == kindText {
-		if path, ok := p.b.pythonFile(a.val, a.path); ok {
-			a.val = textEntry("", a.val, path).val
-			p.vals["python_callable_file"] = a
-		}
+		p.b.pythonFile(a.val, a.path)
 	}
 	a, ok := p.vals["python_callable"]
 	if !ok {

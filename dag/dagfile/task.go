@@ -45,6 +45,7 @@ func (b *builder) readTasks() {
 		b.readTask(n)
 	}
 	b.markSetups()
+	b.checkSources()
 	b.uniqueIDs()
 }
 

@@ -104,7 +104,7 @@ func (v *value) describe() string {
 		return fmt.Sprintf("a list of %d", len(v.items))
 	case kindDict:
 		if name := v.typeName(); name != "" {
-			return "a " + clip(name)
+			return "an object of type " + clip(name)
 		}
 		return "a dict"
 	case kindDate, kindDateTime:

@@ -56,6 +56,9 @@ type Vars struct {
 	TestMode bool
 	// Exception is the text of the error that a callback is about, Reason why it is called; "" is None.
 	Exception, Reason string
+	// Rendered are the operator's parameters as it got them, mapped items included: what task.name is after it has run. Nil:
+	// as they are written.
+	Rendered map[string]any
 	// Added are further names: what a Python function has put into its context, for map_index_template.
 	Added map[string]any
 	// Reschedules is how often the sensor was rescheduled (task_reschedule_count).

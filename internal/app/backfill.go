@@ -85,7 +85,7 @@ func (a *App) PlanBackfill(ctx context.Context, r BackfillRequest) (*BackfillPla
 	}
 	p := &BackfillPlan{Backfill: store.Backfill{
 		DagID: d.ID, From: r.From.UTC(), To: r.To.UTC(), Conf: r.Conf, Reprocess: r.Reprocess, RunBackwards: r.RunBackwards,
-		MaxActiveRuns: r.MaxActiveRuns, CreatedAt: a.Now().UTC().Truncate(time.Microsecond),
+		MaxActiveRuns: r.MaxActiveRuns, LatestVersion: r.LatestVersion, CreatedAt: a.Now().UTC().Truncate(time.Microsecond),
 	}}
 	if p.Backfill.MaxActiveRuns <= 0 {
 		p.Backfill.MaxActiveRuns = defaultBackfillRuns
@@ -111,19 +111,17 @@ func backfillSlots(d *dag.DAG, from, to time.Time) ([]timetable.Slot, error) {
 		return nil, fmt.Errorf("%w; the schedule of %s is %q", errNoSchedule, d.ID, d.Schedule.Text)
 	}
 	var slots []timetable.Slot
-	after := from.Add(-time.Nanosecond)
+	var last *timetable.Slot
 	for {
-		next := table.Upcoming(after, 1)
-		if len(next) == 0 || next[0].LogicalDate.After(to) {
+		next, ok := table.Next(last, timetable.Restriction{Earliest: from, Catchup: true}, to)
+		if !ok || next.LogicalDate.After(to) || last != nil && !next.RunAfter.After(last.RunAfter) {
 			return slots, nil
 		}
 		if len(slots) == maxBackfillRuns {
 			return nil, fmt.Errorf("the range holds more than %d runs of DAG %s; make several backfills of it", maxBackfillRuns, d.ID)
 		}
-		after = next[0].RunAfter
-		if !next[0].LogicalDate.Before(from) {
-			slots = append(slots, next[0])
-		}
+		last = &next
+		slots = append(slots, next)
 	}
 }
 

@@ -106,6 +106,54 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	asked := make(chan int, 10)
+	s, err := monitor.Listen(t.Context(), "127.0.0.1:0", monitor.Options{
+		Metrics: http.NotFoundHandler(),
+		Waits: func(_ context.Context, limit int) ([]monitor.Wait, error) {
+			asked <- limit
+			if limit == 7 {
+				return nil, errors.New("disk is full")
+			}
+			return []monitor.Wait{
+				{Key: dag.Key{DagID: "d", RunID: "r", TaskID: "t", MapIndex: -1}, TryNumber: 2, NextCheck: at},
+				{Key: dag.Key{DagID: "d", RunID: "r", TaskID: "u", MapIndex: 3}, TryNumber: 1},
+			}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, c := range []struct {
+		query string
+		limit int // 0: not asked
+		code  int
+		want  string
+	}{
+		{"", 100, 200, `[{"dag_id":"d","run_id":"r","task_id":"t","map_index":-1,"try_number":2,"next_check":"2026-11-28T12:00:00Z"},` +
+			`{"dag_id":"d","run_id":"r","task_id":"u","map_index":3,"try_number":1}]`},
+		{"?limit=7", 7, 503, `{"detail":"disk is full"}`},
+		{"?limit=0", 0, 400, `{"detail":"limit is \"0\"; expected 1 to 10000"}`},
+		{"?limit=many", 0, 400, `{"detail":"limit is \"many\"; expected 1 to 10000"}`},
+	} {
+		code, body := get(t, s.URL()+monitor.WaitsPath+c.query)
+		if code != c.code || body != c.want+"\n" {
+			t.Errorf("%q: %d %s", c.query, code, body)
+		}
+		if c.limit > 0 {
+			if got := <-asked; got != c.limit {
+				t.Errorf("%q asks for %d", c.query, got)
+			}
+		}
+	}
+}
+
 func TestListenTwice(t *testing.T) {
 	t.Parallel()
 	var health atomic.Pointer[monitor.Health]
@@ -219,5 +267,15 @@ func TestMetrics(t *testing.T) {
 	get(t, s.URL()+"/metrics")
 	if n := reads.Load(); n != 1 {
 		t.Errorf("two scrapes in quick succession read %d times", n)
+	}
+}
+
+// BenchmarkObserve measures what counting a task's end costs beside the scheduler.
+func BenchmarkObserve(b *testing.B) {
+	m := monitor.NewMetrics(func() monitor.Reading { return monitor.Reading{} })
+	tr := transition("a", dag.StateRunning, dag.StateSuccess, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Observe(tr)
 	}
 }

@@ -39,7 +39,7 @@ type call struct {
 
 	// What the channel brought; set by converse.
 	result  *Result
-	raised  *Raised
+	raised  *RaisedError
 	problem error
 }
 
@@ -240,8 +240,6 @@ func (c *call) outcome(end *notice, killed error) (*Result, error) {
 		return nil, c.raised
 	case c.result != nil:
 		return c.result, nil
-	case end == nil && c.pid == 0:
-		return nil, fmt.Errorf("the Python interpreter %s has ended: %w", c.python.path, c.python.failure())
 	case end == nil:
 		return nil, fmt.Errorf("the Python interpreter %s has ended, and the function with it: %w", c.python.path, c.python.failure())
 	case end.Error != "":

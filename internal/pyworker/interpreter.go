@@ -98,7 +98,8 @@ type interpreter struct {
 	mu    sync.Mutex
 	next  int
 	calls map[int]chan notice // of running calls; each gets a "started" and an "ended" at most
-	err   error               // set before gone is closed
+	ended bool
+	err   error // set before gone is closed
 
 	gone  chan struct{} // closed when it can take no more calls
 	tail  tail
@@ -142,18 +143,31 @@ func startInterpreter(ctx context.Context, path, dir string, env []string, start
 		p.tasks.Wait()
 		return nil, errors.Join(p.unusable(err, state), waitErr, p.control.Close())
 	}
-	p.tasks.Go(p.listen)
-	p.tasks.Go(func() {
-		p.child.Await()
-		childprocess.SignalGroup(p.child.Pid, syscall.SIGKILL)
-		state, err := p.child.Reap()
-		if err == nil {
-			err = fmt.Errorf("it ended with %s", state)
-		}
-		p.fail(err)
-		_ = outR.SetReadDeadline(time.Now().Add(time.Second)) // a call that left its group may hold it
-	})
+	listened := make(chan struct{})
+	p.tasks.Go(func() { p.listen(); close(listened) })
+	p.tasks.Go(func() { p.wait(listened, outR) })
 	return p, nil
+}
+
+// wait sees the interpreter to its end. What it said until then is delivered before it is called gone.
+func (p *interpreter) wait(listened chan struct{}, out *os.File) {
+	p.child.Await()
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	childprocess.SignalGroup(p.child.Pid, syscall.SIGKILL)
+	state, err := p.child.Reap()
+	if err == nil {
+		err = fmt.Errorf("it ended with %s", state)
+	}
+	rest := time.Now().Add(time.Second) // a process that left its group may hold its files
+	_ = p.control.SetReadDeadline(rest)
+	_ = out.SetReadDeadline(rest)
+	<-listened
+	p.mu.Lock()
+	p.err = err
+	p.mu.Unlock()
+	close(p.gone)
 }
 
 func socketPair() (local, remote *os.File, err error) {
@@ -223,13 +237,13 @@ func (p *interpreter) unusable(err error, state *os.ProcessState) error {
 	return &InterpreterError{Name: p.path, Problem: problem, Hint: "check that it is a working Python 3.8 or later", Err: err}
 }
 
-// listen hands what the interpreter says to its calls.
+// listen hands what the interpreter says to its calls, until its socket closes.
 func (p *interpreter) listen() {
+	defer p.kill() // one that says nothing any more is of no use
 	r := newReader(p.control, 1<<16)
 	for {
 		var n notice
 		if err := r.next(&n); err != nil {
-			p.fail(err)
 			return
 		}
 		number := n.Started
@@ -245,19 +259,6 @@ func (p *interpreter) listen() {
 		if ch != nil {
 			ch <- n
 		}
-	}
-}
-
-// fail marks the interpreter as unusable. The first reason counts, but how the process ended says more than that its
-// socket was closed.
-func (p *interpreter) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err == nil {
-		close(p.gone)
-	}
-	if p.err == nil || errors.Is(p.err, io.EOF) {
-		p.err = err
 	}
 }
 
@@ -316,9 +317,9 @@ func (p *interpreter) stop() {
 
 // kill ends the interpreter at once; the kernel ends its calls (Linux), or the end of their sockets does.
 func (p *interpreter) kill() {
-	select {
-	case <-p.gone:
-	default:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended { // otherwise its number may be somebody else's
 		childprocess.SignalGroup(p.child.Pid, syscall.SIGKILL)
 	}
 }

@@ -366,3 +366,19 @@ func BenchmarkCallParallel(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkCallWithContext(b *testing.B) {
+	p, file := newPool(b, nil), module(b, "def noop(): pass\n")
+	mustCall(b, p, file, "noop")
+	b.SetParallelism(4)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			var log logBook
+			if _, err := p.Call(b.Context(), &Request{
+				Callable: Callable{File: file, Name: "noop"}, Context: sampleContext(), Log: log.logger(), Host: &host{},
+			}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

@@ -103,7 +103,7 @@ func (p *Pool) Find(name string) (string, error) {
 	return "", e
 }
 
-// Call runs a function and returns what it returned, or how it failed: *Raised, *InterpreterError, a process that died,
+// Call runs a function and returns what it returned, or how it failed: *RaisedError, *InterpreterError, a process that died,
 // or ctx's cause. Nothing of the call is left when it returns.
 func (p *Pool) Call(ctx context.Context, r *Request) (*Result, error) {
 	if err := ctx.Err(); err != nil {

@@ -48,8 +48,8 @@ type message struct {
 	Ask  string          `json:"ask"`
 	Args json.RawMessage `json:"args"`
 
-	Done   *Result `json:"done"`
-	Raised *Raised `json:"raised"`
+	Done   *Result      `json:"done"`
+	Raised *RaisedError `json:"raised"`
 }
 
 // answer replies to a question.
@@ -82,7 +82,7 @@ type notice struct {
 }
 
 // errTooLong is a message above the limit.
-var errTooLong = errors.New("a message of the Python process is too long")
+var errTooLong = fmt.Errorf("a message of the Python process is longer than %d MiB; return where the data is, not the data", maxMessage>>20)
 
 // reader reads messages, one JSON object per line.
 type reader struct {

@@ -137,8 +137,8 @@ type Connection struct {
 	URI         string  `json:"_uri"`
 }
 
-// Raised is an exception that a function raised. Its class names say what it means, wherever the class comes from.
-type Raised struct {
+// RaisedError is an exception that a function raised. Its class names say what it means, wherever the class comes from.
+type RaisedError struct {
 	Class string `json:"class"`
 	// Classes are the names of the class and all its bases.
 	Classes []string `json:"classes"`
@@ -149,7 +149,7 @@ type Raised struct {
 	Added map[string]any `json:"rendered"`
 }
 
-func (r *Raised) Error() string {
+func (r *RaisedError) Error() string {
 	text := strings.TrimSpace(r.Text)
 	switch {
 	case text == "":
@@ -161,7 +161,7 @@ func (r *Raised) Error() string {
 }
 
 // Of reports whether the exception is of a class, by its name.
-func (r *Raised) Of(class string) bool {
+func (r *RaisedError) Of(class string) bool {
 	for _, name := range r.Classes {
 		if name == class {
 			return true

@@ -242,7 +242,7 @@ func (w *work) submit(ctx context.Context, in *batch.SubmitJobInput, rec record)
 			return "", fmt.Errorf("SubmitJob: %w", context.Cause(ctx))
 		}
 		if awsconn.TroubleOf(err) != awsconn.Passing || n > maxRepeats {
-			return "", err // the SDK's errors name the operation
+			return "", w.info.Explained(err) // the SDK's errors name the operation
 		}
 		w.t.Log().Warn(fmt.Sprintf("SubmitJob met an error that may pass: %s", err))
 		if err := pause(ctx, w.deps.Backoff(n)); err != nil {

@@ -201,14 +201,14 @@ func (i *Invoke) Execute(ctx context.Context, t operators.Task) (operators.Resul
 	if err != nil {
 		return operators.Result{}, operators.Fail(err)
 	}
-	api, _, err := i.deps.Clients.Lambda(ctx, t, i.Params)
+	api, info, err := i.deps.Clients.Lambda(ctx, t, i.Params)
 	if err != nil {
 		return operators.Result{}, err
 	}
 	t.Log().Info(fmt.Sprintf("Invoking AWS Lambda function: %s with payload: %s", i.FunctionName, in.Payload))
 	out, err := i.invoke(ctx, t, api, in)
 	if err != nil {
-		return operators.Result{}, err
+		return operators.Result{}, info.Explained(err)
 	}
 	i.tail(t, out)
 	if out.StatusCode < 200 || out.StatusCode > 204 {

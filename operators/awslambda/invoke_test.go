@@ -211,6 +211,7 @@ func TestFailures(t *testing.T) {
 			"Lambda function execution resulted in error: unhandled of greet: KeyError: no such order\n  File \"a.py\", line 3", 1, false},
 		{"it fails without words", nil, []answer{{status: 200, failure: "Handled", payload: `"sorry"`}}, `handled of greet: "sorry"`, 1, false},
 		{"no such function", nil, []answer{{status: 404, fault: "ResourceNotFoundException"}}, "ResourceNotFoundException: said the endpoint", 1, false},
+		{"an endpoint without Lambda", nil, []answer{{status: 400, fault: "UnknownOperationException"}}, "define aws_default for AWS", 1, false},
 		{"the service fails: it may have run", nil, []answer{{status: 500, fault: "ServiceException"}}, "ServiceException", 1, false},
 		{"the answer is lost: it may have run", nil, []answer{{drop: true}}, "Invoke", 1, false},
 		{"a text that is not JSON", map[string]any{"payload": "Ada"}, nil, "payload is a text that is not JSON", 0, true},

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"gust/connections"
@@ -30,7 +32,7 @@ func contextOf(t operators.Task) (*pyworker.Context, error) {
 		},
 		TI: pyworker.ContextTI{
 			TaskID: a.TaskID, MapIndex: a.MapIndex, TryNumber: a.TryNumber, State: string(dag.StateRunning),
-			Key: a.String(), StartDate: pyworker.Moment(t.Now()),
+			Key: a.String(), Hostname: hostname(), StartDate: pyworker.Moment(t.Now()),
 		},
 		Names: map[string]any{"exception": nil, "reason": nil, "test_mode": false, "task_reschedule_count": 0, "inlets": []any{},
 			"outlets": []any{}, "expanded_ti_count": nil, "triggering_asset_events": map[string]any{}},
@@ -46,6 +48,12 @@ func contextOf(t operators.Task) (*pyworker.Context, error) {
 	}
 	return c, surround(c, s)
 }
+
+// hostname is the machine's name; "" when it has none.
+var hostname = sync.OnceValue(func() string {
+	name, _ := os.Hostname() // it has none
+	return name
+})
 
 func conf(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 {

@@ -22,7 +22,7 @@ func DateOf(deps Deps) func(ctx context.Context, t operators.Task, path, name, f
 		}
 		r.DateFirst, r.WantValue = true, true
 		result, err := deps.Pool.Call(ctx, r)
-		var raised *pyworker.Raised
+		var raised *pyworker.RaisedError
 		if errors.As(err, &raised) && raised.Of("AirflowFailException") {
 			return time.Time{}, operators.Fail(err)
 		}

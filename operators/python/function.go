@@ -69,7 +69,10 @@ func callable(t operators.Task, path, name, file string) pyworker.Callable {
 // beside makes a path absolute: it is relative to the folder of the pipeline file.
 func beside(t operators.Task, path string) string {
 	if s, ok := t.(operators.Surroundings); ok && !filepath.IsAbs(path) {
-		return filepath.Join(filepath.Dir(s.DAG().FileLoc), path)
+		path = filepath.Join(filepath.Dir(s.DAG().FileLoc), path)
+	}
+	if abs, err := filepath.Abs(path); err == nil { // the pipeline file itself may be named by a relative path
+		return abs
 	}
 	return path
 }
@@ -140,7 +143,7 @@ func newRequest(t operators.Task, deps *Deps, c pyworker.Callable) (*pyworker.Re
 		Log: t.Log(),
 	}
 	if s, ok := t.(operators.Surroundings); ok && s.DAG().FileLoc != "" {
-		r.Path = append(r.Path, filepath.Dir(s.DAG().FileLoc))
+		r.Path = append(r.Path, beside(t, "."))
 	}
 	return r, nil
 }
@@ -227,7 +230,7 @@ func item(ref dag.XComRef, value json.RawMessage, found bool) (any, error) {
 
 // failure turns how a call failed into the task's end, by the names of Airflow's exceptions.
 func failure(t operators.Task, err error) (operators.Result, error) {
-	var raised *pyworker.Raised
+	var raised *pyworker.RaisedError
 	if !errors.As(err, &raised) {
 		return operators.Result{}, err
 	}

@@ -275,7 +275,7 @@ func (s *Sensor) Poke(ctx context.Context, t operators.Task) (sensors.Verdict, e
 	r.WantTruth, r.WantValue = true, s.pushes(t)
 	t.Log().Info("Poking callable: " + r.Callable.String())
 	res, err := s.deps.Pool.Call(ctx, r)
-	var raised *pyworker.Raised
+	var raised *pyworker.RaisedError
 	switch {
 	case errors.As(err, &raised) && raised.Of("AirflowSkipException"):
 		return sensors.Verdict{Skip: raised.Error()}, nil

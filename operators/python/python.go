@@ -54,6 +54,11 @@ func Register(r *operators.Registry, deps Deps) error {
 			New: func() operators.Operator { return &External{Call: Call{Function: Function{deps: d}}} },
 		}),
 		r.Register(operators.Spec{
+			Name: "PythonVirtualenvOperator", Aliases: aliases("PythonVirtualenvOperator"),
+			Doc: "Calls a Python function in a virtual environment that is made for it, with the packages in requirements.",
+			New: func() operators.Operator { return &InVirtualenv{Call: Call{Function: Function{deps: d}}} },
+		}),
+		r.Register(operators.Spec{
 			Name: "BranchPythonOperator",
 			Aliases: append(append(aliases("BranchPythonOperator"), aliases("BranchExternalPythonOperator")...),
 				"BranchExternalPythonOperator"),

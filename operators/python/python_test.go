@@ -3,6 +3,7 @@
 package python
 
 import (
+	"archive/zip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -393,15 +394,27 @@ from airflow.models import Variable
 def f(dag, params, prev_ds, next_execution_date, prev_start_date_success, ti, exception, **context):
     return [dag.dag_id, dag.task_ids, params["p"], prev_ds, next_execution_date, prev_start_date_success, exception,
             context["reason"], ti.xcom_pull("x", dag_id="d", map_indexes=3, include_prior_dates=True),
-            Variable.get("v", default_var="none"), dag.timezone.key]
+            Variable.get("v", default_var="none"), str(dag.timezone)]
 `)
-	s := &surrounded{Task: b.task, d: &dag.DAG{ID: "dag", Timezone: "Europe/Berlin", Tasks: []*dag.Task{{ID: "one"}, {ID: "two"}}, FileLoc: b.file + ".yaml"}}
+	s := &surrounded{Task: b.task, d: &dag.DAG{ID: "dag", Timezone: "UTC", Tasks: []*dag.Task{{ID: "one"}, {ID: "two"}}, FileLoc: b.file + ".yaml"}}
 	op := operatorstest.Build(t, b.reg, "PythonOperator", map[string]any{"python_callable_name": "f", "python_callable_file": "functions.py"})
 	res, err := op.Execute(t.Context(), s)
 	want := `["dag",["one","two"],1,"2024-01-01","2024-01-03T00:00:00+00:00",null,"boom","why",` +
-		`{"DagID":"d","RunID":"","TaskID":"x","Key":"return_value","MapIndex":3,"PriorDates":true},"none","Europe/Berlin"]`
+		`{"DagID":"d","RunID":"","TaskID":"x","Key":"return_value","MapIndex":3,"PriorDates":true},"none","UTC"]`
 	if err != nil || text(t, res.Value) != want {
 		t.Errorf("%s, %v\n%s", text(t, res.Value), err, b.task.LogText())
+	}
+	// The pipeline file may be named by a path relative to the working folder.
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.d.FileLoc, err = filepath.Rel(here, s.d.FileLoc); err != nil {
+		t.Fatal(err)
+	}
+	op = operatorstest.Build(t, b.reg, "PythonOperator", map[string]any{"python_callable_name": "f", "python_callable_file": "functions.py"})
+	if res, err = op.Execute(t.Context(), s); err != nil || text(t, res.Value) != want {
+		t.Errorf("%s, %v", text(t, res.Value), err)
 	}
 	// By import path: the module lies beside the pipeline.
 	op = operatorstest.Build(t, b.reg, "PythonOperator", map[string]any{"python_callable": "functions.f"})
@@ -412,4 +425,84 @@ def f(dag, params, prev_ds, next_execution_date, prev_start_date_success, ti, ex
 	if _, err = op.Execute(t.Context(), s); err == nil || !strings.Contains(err.Error(), "no module 'function' in") || !operators.NoRetry(err) {
 		t.Error(err)
 	}
+}
+
+func TestVirtualenv(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, "import sys\ndef where(): return sys.prefix\n")
+	venv := filepath.Join(t.TempDir(), "venv")
+	if out, err := exec.CommandContext(t.Context(), "python3", "-m", "venv", "--without-pip", venv).CombinedOutput(); err != nil {
+		t.Skipf("python3 -m venv does not work here: %v %s", err, out)
+	}
+	res, err := b.run(t, "PythonOperator", "where", map[string]any{"virtualenv": venv})
+	if err != nil || text(t, res.Value) != fmt.Sprintf("%q", venv) {
+		t.Errorf("%s, %v; want %s", text(t, res.Value), err, venv)
+	}
+}
+
+// TestMadeVirtualenv installs a package from a folder, without any index.
+func TestMadeVirtualenv(t *testing.T) {
+	t.Parallel()
+	b := setUp(t, "import sys\ndef where():\n    import gust_test_package\n    return [sys.prefix, gust_test_package.N]\n")
+	if out, err := exec.CommandContext(t.Context(), "python3", "-c", "import ensurepip, venv").CombinedOutput(); err != nil {
+		t.Skipf("python3 cannot make environments here: %v %s", err, out)
+	}
+	wheel := writeWheel(t)
+	params := map[string]any{"requirements": []any{wheel}, "index_urls": []any{}, "venv_cache_path": t.TempDir(), "system_site_packages": false}
+	for _, made := range []bool{true, false} {
+		b.task = operatorstest.NewTask(t)
+		res, err := b.run(t, "PythonVirtualenvOperator", "where", params)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, b.task.LogText())
+		}
+		var got []any
+		if err := json.Unmarshal(res.Value.(json.RawMessage), &got); err != nil || got[1] != 7.0 ||
+			!strings.HasPrefix(got[0].(string), params["venv_cache_path"].(string)) {
+			t.Errorf("%v, %v", got, err)
+		}
+		if b.task.Logged("making the virtual environment") != made {
+			t.Errorf("made: %v\n%s", !made, b.task.LogText())
+		}
+	}
+	params["requirements"] = "no-such-package-at-all\n"
+	if _, err := b.run(t, "PythonVirtualenvOperator", "where", params); err == nil || !strings.Contains(err.Error(), "pip install ended with exit code 1") {
+		t.Error(err)
+	}
+	params["python_version"] = "3.99"
+	if _, err := b.run(t, "PythonVirtualenvOperator", "where", params); err == nil || !strings.Contains(err.Error(), `"python3.99" was not found on PATH`) {
+		t.Error(err)
+	}
+	if _, err := operatorstest.TryBuild(b.reg, "PythonVirtualenvOperator", map[string]any{"python_callable": "a.b", "requirements": 5}); err == nil {
+		t.Error("requirements: 5 was accepted")
+	}
+}
+
+// writeWheel makes a package that pip can install without building anything.
+func writeWheel(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gust_test_package-1-py3-none-any.whl")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := zip.NewWriter(f)
+	info := "gust_test_package-1.dist-info/"
+	for _, file := range [][2]string{
+		{"gust_test_package.py", "N = 7\n"},
+		{info + "METADATA", "Metadata-Version: 2.1\nName: gust-test-package\nVersion: 1\n"},
+		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
+		{info + "RECORD", ""},
+	} {
+		e, err := w.Create(file[0])
+		if err == nil {
+			_, err = e.Write([]byte(file[1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

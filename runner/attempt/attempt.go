@@ -72,6 +72,8 @@ type Handle struct {
 	mu     sync.Mutex
 	pushed map[string]json.RawMessage
 	labels map[string]any // what map_index_template may use besides
+	// rendered are the operator's parameters as it got them; not changed once set.
+	rendered map[string]any
 }
 
 var _ operators.Task = (*Handle)(nil)

@@ -45,6 +45,9 @@ func (h *Handle) Operator(ctx context.Context) (operators.Operator, *operators.S
 	if params, err = h.mapped(ctx, params); err != nil {
 		return nil, nil, fmt.Errorf("task %q: %w", task.ID, err)
 	}
+	h.mu.Lock()
+	h.rendered = params
+	h.mu.Unlock()
 	if errs := schema.Decode(op, params, false); len(errs) > 0 {
 		return nil, nil, decodeError(task.ID, errs)
 	}

@@ -113,7 +113,7 @@ func (r *Templates) RenderText(ctx context.Context, h *Handle, text string) (str
 		return "", err
 	}
 	h.mu.Lock()
-	vars.Added = maps.Clone(h.labels)
+	vars.Added, vars.Rendered = maps.Clone(h.labels), h.rendered
 	h.mu.Unlock()
 	return env.Render(ctx, text, vars)
 }

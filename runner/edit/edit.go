@@ -100,8 +100,8 @@ func (r *Run) around(named map[string]bool, upstream, downstream bool) map[strin
 	return out
 }
 
-// MarkTasks sets the state of task instances (Airflow: mark success, failed). Marked success or skipped, what had failed
-// because of them behind them is cleared, so that it runs. A finished run is opened again when something in it is
+// MarkTasks sets the state of task instances (Airflow: mark success, failed). Marked success or skipped, what is failed or
+// upstream_failed behind them is cleared, so that it runs. A finished run is opened again when something in it is
 // cleared, or ends otherwise than its state says.
 func MarkTasks(r *Run, keys []dag.Key, state dag.State) *store.Edit {
 	e := &store.Edit{}
@@ -127,7 +127,7 @@ func MarkTasks(r *Run, keys []dag.Key, state dag.State) *store.Edit {
 			behind[id] = true
 		}
 		for i := range r.Tasks {
-			if ti := &r.Tasks[i]; behind[ti.TaskID] && !marked[ti.Key] && ti.State == dag.StateUpstreamFailed {
+			if ti := &r.Tasks[i]; behind[ti.TaskID] && !marked[ti.Key] && ti.State.FailedState() {
 				e.Clear = append(e.Clear, store.ClearTask{Key: ti.Key, Retries: r.retries(ti.TaskID)})
 			}
 		}
@@ -139,15 +139,18 @@ func MarkTasks(r *Run, keys []dag.Key, state dag.State) *store.Edit {
 }
 
 // MarkRun ends a run (Airflow: mark success, failed): marked failed, what runs is failed and what has not begun is
-// skipped; marked success, everything unfinished succeeds. Teardowns are left to the state of the run.
+// skipped; marked success, everything unfinished succeeds. Teardowns still have to run: while one has not, the run goes on
+// and its end follows from its tasks, as in Airflow.
 func MarkRun(r *Run, state dag.RunState) *store.Edit {
 	e := &store.Edit{}
-	if r.Run.State != state {
-		e.Runs = []store.SetRun{{Key: r.Run.RunKey, State: state}}
-	}
+	teardown := false
 	for i := range r.Tasks {
 		ti := &r.Tasks[i]
 		if ti.State.Finished() {
+			continue
+		}
+		if t := r.DAG.Task(ti.TaskID); t != nil && t.Teardown {
+			teardown = true
 			continue
 		}
 		to := dag.StateSuccess
@@ -159,6 +162,9 @@ func MarkRun(r *Run, state dag.RunState) *store.Edit {
 			}
 		}
 		e.Tasks = append(e.Tasks, store.SetTask{Key: ti.Key, State: to})
+	}
+	if r.Run.State != state && !teardown {
+		e.Runs = []store.SetRun{{Key: r.Run.RunKey, State: state}}
 	}
 	return e
 }

@@ -98,6 +98,7 @@ func TestMarkTasks(t *testing.T) {
 		{dag.RunFailed, "a=success b=failed c=upstream_failed", "b", dag.StateSuccess, "b=success / c"},
 		{dag.RunFailed, "a=success b=success c=failed", "c", dag.StateSuccess, "c=success run=queued / "},
 		{dag.RunRunning, "a=running b=none c=none", "a", dag.StateFailed, "a=failed / "},
+		{dag.RunFailed, "a=failed b=failed c=upstream_failed", "a", dag.StateSkipped, "a=skipped / b c"},
 		{dag.RunSuccess, "a=success", "a", dag.StateSuccess, " / "},
 	} {
 		r := run(c.run, chain, c.states)
@@ -114,6 +115,16 @@ func TestMarkRun(t *testing.T) {
 		t.Error(got)
 	}
 	if got := marked(edit.MarkRun(r, dag.RunSuccess)); got != "b=success c=success lone=success run=success / " {
+		t.Error(got)
+	}
+	// A teardown still runs, and the run ends with it.
+	const torn = "s\nup setup\nw\ndown teardown=up\nup >> w >> down"
+	r = run(dag.RunRunning, torn, "up=success w=running down=none")
+	if got := marked(edit.MarkRun(r, dag.RunFailed)); got != "w=failed / " {
+		t.Error(got)
+	}
+	r = run(dag.RunRunning, torn, "up=success w=running down=success")
+	if got := marked(edit.MarkRun(r, dag.RunSuccess)); got != "w=success run=success / " {
 		t.Error(got)
 	}
 }

@@ -296,13 +296,23 @@ func (s *State) includeDeferred(g *gate, on bool) {
 	s.open(g)
 }
 
-// slotTaken gives up a slot whose run id or logical date another run has.
+// slotTaken notes a slot whose run id or logical date another run has. It is given up when its turn comes: the slots
+// before it, which were lost with the same commit, are not.
 func (s *State) slotTaken(r *dag.Run) {
 	p := s.pipeline(r.DagID)
-	if p.last == nil || r.RunAfter.After(p.last.RunAfter) {
-		p.last = slotOf(r)
-	}
+	p.taken = append(p.taken, *r)
 	s.touchDag(p)
+}
+
+// givesUp reports whether the slot is known to be taken.
+func (p *pipeline) givesUp(slot *timetable.Slot) bool {
+	for i := range p.taken {
+		if r := &p.taken[i]; r.RunAfter.Equal(slot.RunAfter) || r.LogicalDate.Equal(slot.LogicalDate) {
+			p.taken = slices.Delete(p.taken, i, i+1)
+			return true
+		}
+	}
+	return false
 }
 
 func slotOf(r *dag.Run) *timetable.Slot {

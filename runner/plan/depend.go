@@ -12,6 +12,8 @@ func (s *State) examineTask(t *task) {
 		return
 	}
 	switch v := t.verdict(); {
+	case v.Set == dag.StateSkipped && t.spec.WaitForPastBeforeSkipping && t.pastReason() != "":
+		// looked at again when the task of the run before has ended
 	case v.Set != dag.StateNone:
 		s.finish(t, v.Set, s.now)
 	case v.Run && t.pastReason() == "":

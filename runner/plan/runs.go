@@ -85,6 +85,10 @@ func (s *State) createRuns(p *pipeline) {
 			s.wakeDag(p, due)
 			break
 		}
+		if p.givesUp(&slot) {
+			p.last = &slot
+			continue
+		}
 		s.createRun(p, slot)
 	}
 	if p.loaded && !next.Equal(p.row.NextRun) {
@@ -317,7 +321,7 @@ func (s *State) closeRun(r *run) {
 // failed reports whether a run whose tasks have all finished has failed: its leaves decide.
 func (r *run) failed() bool {
 	for t := range r.all {
-		if t.row.State.FailedState() && (r.graph.dag.FailFast || r.decides(t.index)) {
+		if t.row.State.FailedState() && (r.graph.dag.FailFast && !uncounted(t.spec) || r.decides(t.index)) {
 			return true
 		}
 	}
@@ -327,17 +331,19 @@ func (r *run) failed() bool {
 // decides reports whether task i is one of those that decide the state of the run: no task lies behind it, apart from
 // teardowns that do not count.
 func (r *run) decides(i int) bool {
-	ignored := func(spec *dag.Task) bool { return spec.Teardown && !spec.OnFailureFailRun }
-	if ignored(r.tasks[i].spec) {
+	if uncounted(r.tasks[i].spec) {
 		return false
 	}
 	for _, j := range r.graph.down[i] {
-		if d := &r.tasks[j]; !d.absent && !ignored(d.spec) {
+		if d := &r.tasks[j]; !d.absent && !uncounted(d.spec) {
 			return false
 		}
 	}
 	return true
 }
+
+// uncounted reports whether a task never decides about its run: a teardown that does not fail it.
+func uncounted(t *dag.Task) bool { return t.Teardown && !t.OnFailureFailRun }
 
 // endRun ends a run and forgets it.
 func (s *State) endRun(r *run, state dag.RunState, reason string) {

@@ -37,12 +37,14 @@ type setting struct {
 	pools map[string]store.Pool
 	seed  uint64
 	skips bool // attempts may skip and branch
+	rich  bool // setups, teardowns, callbacks, assets, backfills, and people who clear and mark
+	backs []store.Backfill
 	lag   time.Duration
 }
 
-func drawSetting(t *rapid.T, skips bool) *setting {
+func drawSetting(t *rapid.T, skips, rich bool) *setting {
 	s := &setting{
-		slots: rapid.IntRange(1, 4).Draw(t, "slots"), seed: rapid.Uint64().Draw(t, "seed"), skips: skips,
+		slots: rapid.IntRange(1, 4).Draw(t, "slots"), seed: rapid.Uint64().Draw(t, "seed"), skips: skips, rich: rich,
 		pools: map[string]store.Pool{},
 		lag:   rapid.SampledFrom([]time.Duration{-1, 50 * time.Millisecond}).Draw(t, "lag"),
 	}
@@ -104,6 +106,9 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 			}
 		}
 		d.Tasks = append(d.Tasks, task)
+	}
+	if s.rich {
+		enrich(t, d)
 	}
 	return plantest.Finish(d)
 }
@@ -188,6 +193,7 @@ type sim struct {
 	ended map[dag.Attempt]bool
 	begun map[dag.Attempt]int
 	over  map[dag.RunKey]bool
+	*extras
 	// faults says whether things go wrong, and counts how often they did.
 	faults      bool
 	crashes     int
@@ -200,7 +206,7 @@ type sim struct {
 
 func newSim(t failer, s *setting, order uint64, faults bool) *sim {
 
-	m := &sim{setting: s, random: rand.New(rand.NewPCG(order, 1)), faults: faults, dieIn: -1,
+	m := &sim{setting: s, extras: newExtras(), random: rand.New(rand.NewPCG(order, 1)), faults: faults, dieIn: -1,
 		ended: map[dag.Attempt]bool{}, begun: map[dag.Attempt]int{}, over: map[dag.RunKey]bool{}}
 	m.world = newWorld(t, plan.Config{Slots: s.slots, StateLag: s.lag})
 	for _, p := range s.pools {
@@ -214,6 +220,7 @@ func newSim(t failer, s *setting, order uint64, faults bool) *sim {
 	for _, r := range s.runs {
 		m.trigger(r)
 	}
+	m.backfill()
 	return m
 }
 
@@ -233,6 +240,7 @@ func (m *sim) play() {
 		if m.faults && m.crashes < 20 {
 			m.fault()
 		}
+		m.meddle()
 		if m.dieIn == 0 {
 			m.crashing, m.mustRecover, m.died = m.diePoint, true, true
 		}
@@ -251,6 +259,9 @@ func (m *sim) play() {
 			m.step()
 		default:
 			if m.crashing == nowhere {
+				if m.callBack(true) {
+					continue
+				}
 				return
 			}
 			m.step() // nothing to do: dies all the same
@@ -305,6 +316,7 @@ func (m *sim) recovering() bool { return m.mustRecover && m.crashing == nowhere 
 // recover is what a process does after its start.
 func (m *sim) recover() {
 	m.mustRecover = false
+	m.now = m.now.Add(time.Second)
 	m.step()
 	m.loadDags()
 	m.refresh()
@@ -353,6 +365,7 @@ func (m *sim) end(r executor.Report) {
 func (m *sim) onDispatch(w executor.Work) {
 	a := w.Attempt()
 	m.begun[a]++
+	m.checkSetups(w)
 	if m.ended[a] {
 		m.t.Fatalf("%s begins again after it has ended", a)
 	}
@@ -379,7 +392,7 @@ func (m *sim) result() map[string]string {
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := newSim(t, drawSetting(t, true), rapid.Uint64().Draw(t, "order"), false)
+		m := newSim(t, drawSetting(t, true, false), rapid.Uint64().Draw(t, "order"), false)
 		m.play()
 		m.checkOver()
 	})
@@ -389,7 +402,7 @@ func TestSimulation(t *testing.T) {
 func TestSimulationWithFaults(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := newSim(t, drawSetting(t, true), rapid.Uint64().Draw(t, "order"), true)
+		m := newSim(t, drawSetting(t, true, false), rapid.Uint64().Draw(t, "order"), true)
 		m.play()
 		m.checkOver()
 	})
@@ -399,7 +412,7 @@ func TestSimulationWithFaults(t *testing.T) {
 func TestFaultsChangeNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		s := drawSetting(t, false)
+		s := drawSetting(t, false, false)
 		calm := newSim(t, s, rapid.Uint64().Draw(t, "order"), false)
 		calm.play()
 		wild := newSim(t, s, rapid.Uint64().Draw(t, "other order"), true)

@@ -71,7 +71,8 @@ type pipeline struct {
 	loaded  bool
 	table   timetable.Timetable
 	last    *timetable.Slot
-	asked   bool // for the version
+	taken   []dag.Run // slots that another run has
+	asked   bool      // for the version
 	pause   gate
 	queued  runHeap
 	active  int // unfinished runs
@@ -180,7 +181,7 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, callbacks: map[int64]bool{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
 	}
 	if old != nil {
-		s.stopping, s.scannedAll, s.seq = old.stopping, old.scannedAll, old.seq
+		s.stopping, s.scannedAll, s.seq, s.lastCallback = old.stopping, old.scannedAll, old.seq, old.lastCallback
 		s.out, s.parked = newHolding(&old.out, lost), newHolding(&old.parked, lost)
 	}
 	s.load(snap)

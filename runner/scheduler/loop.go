@@ -151,11 +151,12 @@ func (s *Scheduler) decide(batch []item) (*plan.Decision, error) {
 	}
 }
 
-// dropAnswers takes the answers about previous runs out of a batch that a new state is to take in: they may be older
-// than what it was loaded from, and it asks again.
+// dropAnswers takes the answers about previous runs, and what other processes have written, out of a batch that a new
+// state is to take in: they may be older than what it was loaded from. A run that is queued no more would be started.
 func dropAnswers(events []plan.Event) {
 	for i, e := range events {
-		if _, ok := e.(plan.Past); ok {
+		switch e.(type) {
+		case plan.Past, plan.Refreshed:
 			events[i] = nil
 		}
 	}

@@ -394,7 +394,8 @@ func (r *rules) nextDeltaInterval(last *slot, now time.Time) (slot, bool) {
 	start := r.start
 	if !r.catchup {
 		epoch := time.Unix(0, 0).UTC()
-		start = max2(start, epoch.Add(now.Sub(epoch)/r.delta*r.delta).Add(-r.delta))
+		since := now.Sub(epoch)
+		start = max2(start, epoch.Add(since-since%r.delta-r.delta))
 	}
 	if last != nil {
 		start = max2(start, last.end)

@@ -16,6 +16,9 @@ import (
 type Deps struct {
 	Pool     *sqlconn.Pool
 	Defaults sensors.Defaults
+	// Holds calls a Python function, a name in a file, with a cell, and reports whether what it returns is true; nil: there
+	// is no Python.
+	Holds func(ctx context.Context, t operators.Task, name, file string, cell any) (bool, error)
 }
 
 // Register adds the sensor to the registry.
@@ -31,7 +34,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		},
 		Doc: "Waits until a SQL query returns a row whose first cell is not 0, '0', an empty text, false or null, or meets " +
 			"success. A lost connection, a locked table or a server that starts is no failure: it looks again.",
-		New:    func() operators.Operator { return sensors.New(&SQL{pool: deps.Pool}, deps.Defaults) },
+		New:    func() operators.Operator { return sensors.New(&SQL{pool: deps.Pool, holds: deps.Holds}, deps.Defaults) },
 		Sensor: true,
 	})
 }
@@ -45,8 +48,12 @@ type SQL struct {
 	sqlquery.Check
 	sensors.Base
 
-	pool *sqlconn.Pool
+	pool  *sqlconn.Pool
+	holds func(ctx context.Context, t operators.Task, name, file string, cell any) (bool, error)
 }
+
+// NeedsWorker reports whether a look calls Python.
+func (s *SQL) NeedsWorker() bool { return s.Check.CallsPython() }
 
 // Validate checks what does not depend on templates.
 func (s *SQL) Validate() error {
@@ -71,6 +78,11 @@ func (s *SQL) Poke(ctx context.Context, t operators.Task) (sensors.Verdict, erro
 	args, err := s.args(triggers.Pace{})
 	if err != nil {
 		return sensors.Verdict{}, err
+	}
+	if s.holds != nil {
+		args.Holds = func(ctx context.Context, name, file string, cell any) (bool, error) {
+			return s.holds(ctx, t, name, file, cell)
+		}
 	}
 	t.Log().Info("Poking: "+s.SQL, "parameters", args.Params)
 	unmet, err := sqlquery.Look(ctx, s.pool, t, args)

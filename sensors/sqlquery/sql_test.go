@@ -1,6 +1,9 @@
 package sqlquery
 
 import (
+	"context"
+	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +136,11 @@ func TestSensor(t *testing.T) {
 		{"the database is down", map[string]any{"sql": "SELECT 1", "conn_id": "down"}, "again"},
 		{"not an expression", map[string]any{"sql": "SELECT 1", "success": "first_cell >"}, `refused: success: "first_cell >" is not an expression`},
 		{"an unknown name", map[string]any{"sql": "SELECT 1", "success": "first_cel > 1"}, `unknown variable "first_cel"; did you mean "first_cell"?`},
-		{"Python", map[string]any{"sql": "SELECT 1", "success_check_file": "x.py"}, "refused: success_check_file and success_check_name are Python code"},
+		{"half a function", map[string]any{"sql": "SELECT 1", "success_check_file": "x.py"}, "refused: success_check_name and success_check_file belong together"},
+		{
+			"two criteria", map[string]any{"sql": "SELECT 1", "failure": "row", "failure_check_name": "f", "failure_check_file": "x.py"},
+			"refused: give failure, failure_check_lambda, or failure_check_name and failure_check_file",
+		},
 		{"a bad selector", map[string]any{"sql": "SELECT 1", "selector": -1}, "refused: selector is -1"},
 	} {
 		for _, parked := range []bool{false, true} {
@@ -142,6 +149,63 @@ func TestSensor(t *testing.T) {
 				t.Errorf("%s, parked %v: %s; want %s", c.name, parked, got, c.want)
 			}
 		}
+	}
+}
+
+// TestFunctions: Python functions judge the cell, on a worker.
+func TestFunctions(t *testing.T) {
+	t.Parallel()
+	b := setUp(t)
+	var reg *operators.Registry
+	register := func(holds func(context.Context, operators.Task, string, string, any) (bool, error)) {
+		reg = operators.NewRegistry()
+		if err := Register(reg, Deps{Pool: b.pool, Holds: holds}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(params map[string]any) string {
+		all := map[string]any{"conn_id": "lite", "sql": "SELECT n FROM t"}
+		maps.Copy(all, params)
+		op := operatorstest.Build(t, reg, "SqlSensor", all)
+		if op.(operators.Parker).Parks() {
+			t.Errorf("%v is parked", params)
+		}
+		task := operatorstest.NewTask(t)
+		for _, c := range b.conns {
+			task.Connections[c.ID] = c
+		}
+		res, err := op.Execute(t.Context(), task)
+		switch {
+		case err != nil:
+			return "error: " + err.Error()
+		case !res.RescheduleAt.IsZero():
+			return "again"
+		}
+		return "done"
+	}
+	register(func(_ context.Context, _ operators.Task, name, file string, cell any) (bool, error) {
+		if name == "raises" {
+			return false, operators.Failf("no")
+		}
+		return fmt.Sprint(name, file, cell) == "isx.py3", nil
+	})
+	for _, c := range []struct {
+		params map[string]any
+		want   string
+	}{
+		{map[string]any{"success_check_name": "is", "success_check_file": "x.py"}, "done"},
+		{map[string]any{"success_check_name": "other", "success_check_file": "x.py"}, "again"},
+		{map[string]any{"failure_check_name": "is", "failure_check_file": "x.py"}, "error: Failure criteria met: is is true of 3"},
+		{map[string]any{"failure_check_name": "other", "failure_check_file": "x.py"}, "done"},
+		{map[string]any{"success_check_name": "raises", "success_check_file": "x.py"}, "error: success_check_name: no"},
+	} {
+		if got := look(c.params); got != c.want {
+			t.Errorf("%v: %s; want %s", c.params, got, c.want)
+		}
+	}
+	register(nil)
+	if got := look(map[string]any{"success_check_name": "is", "success_check_file": "x.py"}); !strings.Contains(got, "there is no Python here") {
+		t.Errorf("without Python: %s", got)
 	}
 }
 

@@ -64,7 +64,7 @@ func (t *transaction) runAgain(tasks []store.ClearTask, b *store.Backfill) error
 		runs[c.Key.Run()] = true
 	}
 	for key := range runs {
-		if err := t.reopenRun(key, false); err != nil {
+		if err := t.reopenRun(key, b.LatestVersion); err != nil {
 			return err
 		}
 		if _, err := t.exec(backfillAssignSQL, b.ID, key.DagID, key.RunID); err != nil {

@@ -24,6 +24,8 @@ type Args struct {
 	Params any           `json:"params,omitempty"`
 	Check  Check         `json:"check"`
 	Pace   triggers.Pace `json:"pace"`
+	// Holds calls the Python functions of Check, on a worker; nil: there are none.
+	Holds Holds `json:"-"`
 }
 
 // Trigger builds the trigger.
@@ -47,7 +49,7 @@ func Look(ctx context.Context, pool *sqlconn.Pool, r connections.Resolver, a *Ar
 	if err != nil {
 		return "", err
 	}
-	return a.Check.unmet(ctx, &results[len(results)-1])
+	return a.Check.unmet(ctx, &results[len(results)-1], a.Holds)
 }
 
 // Deps is what the trigger needs from the process.

@@ -24,19 +24,32 @@ type Check struct {
 
 	SuccessCheckLambda string `json:"-" param:"success_check_lambda" doc:"dag-factory's notation of success."`
 	FailureCheckLambda string `json:"-" param:"failure_check_lambda" doc:"dag-factory's notation of failure."`
-	SuccessCheckFile   any    `json:"-" param:"success_check_file" doc:"Not supported: Python code. Use success."`
-	SuccessCheckName   any    `json:"-" param:"success_check_name" doc:"Not supported: Python code. Use success."`
-	FailureCheckFile   any    `json:"-" param:"failure_check_file" doc:"Not supported: Python code. Use failure."`
-	FailureCheckName   any    `json:"-" param:"failure_check_name" doc:"Not supported: Python code. Use failure."`
+	SuccessCheckFile   string `json:"-" param:"success_check_file" doc:"The Python file of success_check_name; a relative path is beside the pipeline file."`
+	SuccessCheckName   string `json:"-" param:"success_check_name" doc:"Instead of success: a Python function that is called with the selected cell. It keeps a worker for each look."`
+	FailureCheckFile   string `json:"-" param:"failure_check_file" doc:"The Python file of failure_check_name."`
+	FailureCheckName   string `json:"-" param:"failure_check_name" doc:"Instead of failure: a Python function that is called with the selected cell."`
 }
+
+// Holds calls a Python function, a name in a file, with the selected cell and reports whether what it returns is true.
+type Holds func(ctx context.Context, name, file string, cell any) (bool, error)
+
+// CallsPython reports whether a criterion is a Python function, which only a worker can call.
+func (c *Check) CallsPython() bool { return c.SuccessCheckName != "" || c.FailureCheckName != "" }
 
 // Validate checks the criteria, and reads dag-factory's notation.
 func (c *Check) Validate() error {
-	if c.SuccessCheckFile != nil || c.SuccessCheckName != nil {
-		return errors.New("success_check_file and success_check_name are Python code; use success, an expression such as first_cell > 5")
+	for _, f := range []struct{ kind, name, file string }{
+		{"success", c.SuccessCheckName, c.SuccessCheckFile}, {"failure", c.FailureCheckName, c.FailureCheckFile},
+	} {
+		if (f.name == "") != (f.file == "") {
+			return fmt.Errorf("%s_check_name and %s_check_file belong together", f.kind, f.kind)
+		}
 	}
-	if c.FailureCheckFile != nil || c.FailureCheckName != nil {
-		return errors.New("failure_check_file and failure_check_name are Python code; use failure, an expression such as first_cell > 5")
+	switch {
+	case c.SuccessCheckName != "" && c.Success+c.SuccessCheckLambda != "":
+		return errors.New("give success, success_check_lambda, or success_check_name and success_check_file")
+	case c.FailureCheckName != "" && c.Failure+c.FailureCheckLambda != "":
+		return errors.New("give failure, failure_check_lambda, or failure_check_name and failure_check_file")
 	}
 	switch c.Selector.(type) {
 	case nil, string:
@@ -156,49 +169,61 @@ func (c *Check) answer(res *sqlconn.Result) (*answer, error) {
 // errEmpty is the failure of fail_on_empty, in Airflow's words.
 var errEmpty = errors.New("No rows returned, raising as per fail_on_empty flag")
 
-// unmet says why the answer does not end the wait, "" when it does.
-func (c *Check) unmet(ctx context.Context, res *sqlconn.Result) (string, error) {
+// unmet says why the answer does not end the wait, "" when it does. holds calls Python; nil: there is none.
+func (c *Check) unmet(ctx context.Context, res *sqlconn.Result, holds Holds) (string, error) {
 	if len(res.Rows) == 0 {
 		if c.FailOnEmpty {
 			return "", errEmpty
 		}
 		return "the query returns no row", nil
 	}
+	if c.CallsPython() && holds == nil {
+		return "", errors.New("there is no Python here to call success_check_name or failure_check_name")
+	}
 	a, err := c.answer(res)
 	if err != nil {
 		return "", err
 	}
-	failure, err := parse(c.Failure)
-	if err != nil {
-		return "", fmt.Errorf("failure: %w", err)
+	bad, what, err := judge(ctx, "failure", c.Failure, c.FailureCheckName, c.FailureCheckFile, a, holds)
+	switch {
+	case err != nil:
+		return "", err
+	case what != "" && bad:
+		return "", fmt.Errorf("Failure criteria met: %s is true of %v", what, a.cell)
 	}
-	if failure != nil {
-		bad, err := failure.holds(ctx, a)
-		if err != nil {
-			return "", fmt.Errorf("failure: %w", err)
-		}
-		if bad {
-			return "", fmt.Errorf("Failure criteria met: %s is true of %v", failure.text, a.cell)
-		}
-	}
-	success, err := parse(c.Success)
-	if err != nil {
-		return "", fmt.Errorf("success: %w", err)
-	}
-	if success == nil {
-		if some(a.cell) {
-			return "", nil
-		}
+	good, what, err := judge(ctx, "success", c.Success, c.SuccessCheckName, c.SuccessCheckFile, a, holds)
+	switch {
+	case err != nil:
+		return "", err
+	case what == "" && !some(a.cell):
 		return fmt.Sprintf("the first cell is %v", a.cell), nil
-	}
-	good, err := success.holds(ctx, a)
-	if err != nil {
-		return "", fmt.Errorf("success: %w", err)
-	}
-	if !good {
-		return fmt.Sprintf("%s is false of %v", success.text, a.cell), nil
+	case what != "" && !good:
+		return fmt.Sprintf("%s is false of %v", what, a.cell), nil
 	}
 	return "", nil
+}
+
+// judge evaluates a criterion: an expression or a Python function. what names it, "" when there is none.
+func judge(ctx context.Context, kind, text, name, file string, a *answer, holds Holds) (ok bool, what string, err error) {
+	if name != "" {
+		ok, err = holds(ctx, name, file, a.cell)
+		if err != nil {
+			err = fmt.Errorf("%s_check_name: %w", kind, err)
+		}
+		return ok, name, err
+	}
+	c, err := parse(text)
+	if c == nil && err == nil {
+		return false, "", nil
+	}
+	if err == nil {
+		what = c.text
+		ok, err = c.holds(ctx, a)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", kind, err)
+	}
+	return ok, what, err
 }
 
 // some is Airflow's default criterion.

@@ -61,3 +61,47 @@ else with 1. Scheduler, triggerer and DAG processor are one process here: --job-
 	})
 	return cmd
 }
+
+// ListJobs is `gust dags list-jobs`.
+func (c Commands) ListJobs() *cobra.Command {
+	var (
+		dagID string
+		limit int
+	)
+	cmd := &cobra.Command{
+		Use: "list-jobs", Short: "List the daemon's jobs with their last sign of life", Args: c.Arguments(),
+		Long: `List the jobs of the daemon that runs on the home, or ran last. Scheduler, triggerer and DAG processor are one process here;
+tasks are no jobs, "gust runs list" lists runs.`,
+		Example: "  gust dags list-jobs\n  gust dags list-jobs --state running -o json",
+	}
+	cmd.Flags().StringVarP(&dagID, "dag-id", "d", "", "only jobs of this `DAG_ID`; the daemon's are of none")
+	state := c.Choice(cmd, "state", "", "only jobs in this `STATE`: running, failed, success", "", "running", "failed", "success")
+	cmd.Flags().IntVar(&limit, "limit", 100, "at most `N` jobs")
+	format := c.OutputFlag(cmd)
+	cmd.RunE = c.WithApp(func(cmd *cobra.Command, a *app.App, _ []string) error {
+		if limit < 1 {
+			return host.Usagef("--limit is %d; expected 1 or more", limit)
+		}
+		t := &host.Table{Columns: []string{"dag_id", "state", "job_type", "start_date", "latest_heartbeat", "hostname"}}
+		beat, err := a.Store.HeartbeatGet(cmd.Context())
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err == nil && dagID == "" {
+			is := "success"
+			switch stale := a.Now().Sub(beat.At) > a.Config.Scheduler.HealthCheckThreshold; {
+			case a.SchedulerAlive() && !stale:
+				is = "running"
+			case a.SchedulerAlive():
+				is = "failed"
+			}
+			for _, job := range jobTypes {
+				if (*state == "" || *state == is) && len(t.Rows) < limit {
+					t.Add(nil, is, job, beat.StartedAt, beat.At, beat.Host)
+				}
+			}
+		}
+		return c.Print(t, *format)
+	})
+	return cmd
+}

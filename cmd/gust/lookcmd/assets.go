@@ -119,9 +119,9 @@ func (c Commands) assetsDetails() *cobra.Command {
 			return err
 		}
 		t := &host.Table{Columns: append(slices.Clone(assetColumns), "last_event")}
-		row := make([]any, len(assetColumns))
-		for j, name := range assetColumns {
-			row[j] = assetValue(as, name)
+		var row []any
+		for _, name := range assetColumns {
+			row = append(row, assetValue(as, name))
 		}
 		var last any
 		if len(events) == 1 {

@@ -292,8 +292,9 @@ func (c Commands) triggersList() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use: "list", Short: "List what is parked, on what, since when and until when", Args: c.Arguments(),
-		Long: `List the task instances that wait without a worker, longest first: what they wait on, since when, and when they give up at
-the latest. In a table what they wait on is shortened; -o json shows all of it.`,
+		Long: `List the task instances that wait without a worker, longest first: what they wait on, since when, when they are looked at
+next, and when they give up at the latest. The next look is known while a daemon runs and serves its health (api.enabled).
+In a table what they wait on is shortened; -o json shows all of it.`,
 		Example: "  gust triggers list\n  gust triggers list --dag-id order_pipeline -o json",
 	}
 	cmd.Flags().StringVar(&dagID, "dag-id", "", "only those of this `DAG_ID`")
@@ -317,7 +318,8 @@ the latest. In a table what they wait on is shortened; -o json shows all of it.`
 		if err != nil {
 			return err
 		}
-		t := &host.Table{Columns: []string{"dag_id", "run_id", "task_id", "map_index", "trigger", "on", "since", "waiting", "deadline"}}
+		t := &host.Table{Columns: []string{"dag_id", "run_id", "task_id", "map_index", "trigger", "on", "since", "waiting", "next_check", "deadline"}}
+		next := a.NextChecks(cmd.Context(), most)
 		for i := range list {
 			ti := &list[i]
 			if dagID != "" && ti.DagID != dagID || len(t.Rows) == limit {
@@ -325,7 +327,7 @@ the latest. In a table what they wait on is shortened; -o json shows all of it.`
 			}
 			if d := ti.Deferral; d != nil {
 				waiting := a.Now().Sub(d.Since).Truncate(1e9)
-				t.Add(ti.DagID, ti.RunID, ti.TaskID, ti.MapIndex, d.Kind, c.on(a, d, *format), d.Since, waiting, d.Deadline)
+				t.Add(ti.DagID, ti.RunID, ti.TaskID, ti.MapIndex, d.Kind, c.on(a, d, *format), d.Since, waiting, next[ti.Key], d.Deadline)
 			}
 		}
 		return c.Print(t, *format)

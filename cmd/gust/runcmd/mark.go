@@ -39,6 +39,9 @@ Of a mapped task all instances are marked, or the one of --map-index.`,
 	format := c.OutputFlag(cmd)
 	cmd.RunE = c.WithApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 		if err := c.oneOf("STATE", args[3], taskMarks); err != nil {
+			if slices.Contains(taskMarks, args[2]) {
+				return host.Usagef("the state comes last: gust tasks mark %s %s %s %s", args[0], args[1], args[3], args[2])
+			}
 			return err
 		}
 		run, err := c.FindRun(cmd, a, args[0], args[2])
@@ -99,7 +102,7 @@ func (c Commands) runsMark() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "mark DAG_ID RUN_ID|LOGICAL_DATE success|failed", Short: "End a run with a state",
 		Long: `End a run with a state. Marked failed, what runs is ended and failed, what has not begun is skipped. Marked success,
-everything that is not finished succeeds. No callback is made.`,
+everything that is not finished succeeds. Teardowns still run: the run ends with them. No callback is made.`,
 		Args: c.Arguments("DAG_ID", "RUN_ID", "STATE"), ValidArgsFunction: c.withStates(c.CompleteRun, 2, runMarks),
 		Example: "  gust runs mark order_pipeline manual__2026-11-21T10:00:00+00:00 failed\n" +
 			"  gust runs mark order_pipeline 2026-11-21 success --dry-run",
@@ -117,6 +120,9 @@ everything that is not finished succeeds. No callback is made.`,
 		e, err := a.PlanMarkRun(cmd.Context(), run.RunKey, dag.RunState(args[2]))
 		if err != nil {
 			return err
+		}
+		if len(e.Runs) == 0 && string(run.State) != args[2] {
+			c.Note("Teardowns of the run have not run yet: it ends with them.")
 		}
 		return c.mark(cmd, a, e, dry, *format)
 	})

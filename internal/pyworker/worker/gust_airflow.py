@@ -5,6 +5,7 @@ They are found after everything that is installed, so that a real Airflow is use
 
 import importlib.abc
 import importlib.machinery
+import json
 import logging
 import sys
 import types
@@ -139,6 +140,47 @@ class BaseNotifier:
     @property
     def log(self):
         return logging.getLogger("airflow.notifier")
+
+
+class Headers(dict):
+    """Headers by name, in whatever case."""
+
+    def __init__(self, items):
+        super().__init__((name.lower(), value) for name, value in items.items())
+
+    def __getitem__(self, name):
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name):
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name, default=None):
+        return super().get(name.lower(), default)
+
+
+class Response:
+    """What the check of an HTTP sensor gets: of requests.Response what checks look at."""
+
+    encoding = "utf-8"
+
+    def __init__(self, status_code, text, headers, reason="", url=""):
+        self.status_code, self.text, self.reason, self.url = status_code, text, reason, url
+        self.headers = Headers(headers)
+
+    @property
+    def content(self):
+        return self.text.encode()
+
+    @property
+    def ok(self):
+        return self.status_code < 400
+
+    def json(self):
+        return json.loads(self.text)
+
+    def raise_for_status(self):
+        if not self.ok:
+            raise RuntimeError("%d %s" % (self.status_code, self.reason))
 
 
 class Param:

@@ -195,7 +195,6 @@ class Call:
                 raise gust_airflow.AirflowFailException(
                     "%s has no %r; it has %s" % (where, name, ", ".join(known) or "no functions")
                 ) from None
-        found = getattr(found, "__gust_function__", found)
         if not callable(found):
             raise gust_airflow.AirflowFailException(
                 "%s of %s is a %s, which cannot be called" % (name, where, type(found).__name__)

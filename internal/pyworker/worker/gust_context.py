@@ -3,7 +3,6 @@
 import datetime
 import json
 import logging
-import re
 import time
 
 import gust_value
@@ -20,9 +19,14 @@ def _zone(name):
         return name
     if name.upper() == "UTC":
         return UTC
-    import zoneinfo  # Python 3.9
-
-    return zoneinfo.ZoneInfo(name)
+    try:
+        from zoneinfo import ZoneInfo
+    except ImportError:  # Python 3.8
+        try:
+            from backports.zoneinfo import ZoneInfo
+        except ImportError:
+            raise RuntimeError("the time zone %s needs Python 3.9, or the package backports.zoneinfo" % name) from None
+    return ZoneInfo(name)
 
 
 class DateTime(datetime.datetime):
@@ -89,10 +93,12 @@ def moment(text):
     """Reads an RFC 3339 text in UTC; None stays None."""
     if not text:
         return None
-    head, _, fraction = text.rstrip("Z").partition(".")
-    at = datetime.datetime.strptime(head, "%Y-%m-%dT%H:%M:%S")
-    micros = int((fraction + "000000")[:6]) if fraction else 0
-    return DateTime(at.year, at.month, at.day, at.hour, at.minute, at.second, micros, UTC)
+    # Taken apart by hand: strptime would be imported anew in every call.
+    fraction = text[20:].rstrip("Z") if text[19:20] == "." else ""
+    return DateTime(
+        int(text[0:4]), int(text[5:7]), int(text[8:10]), int(text[11:13]), int(text[14:16]), int(text[17:19]),
+        int((fraction + "000000")[:6]), UTC,
+    )
 
 
 def iso(at):
@@ -375,7 +381,7 @@ def build(sent, ask):
             context[name], context[name + "_nodash"] = text, text.replace("-", "")
         context["ts"] = at.isoformat()
         context["ts_nodash"] = at.strftime("%Y%m%dT%H%M%S")
-        context["ts_nodash_with_tz"] = re.sub("[-:]", "", at.replace(microsecond=0).isoformat())
+        context["ts_nodash_with_tz"] = at.strftime("%Y%m%dT%H%M%S") + "+0000"
     stamp = context.get("ds_nodash", dag_run.run_id)
     context["task_instance_key_str"] = "%s__%s__%s" % (dag.dag_id, task.task_id, stamp)
     ti._context, ti._known, ti._complete = context, frozenset(context), False

@@ -175,6 +175,8 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		t.DependsOnPast = true
 	case "wait_for_downstream":
 		t.WaitForDownstream = true
+	case "past_before_skipping":
+		t.WaitForPastBeforeSkipping = true
 	case "not_first":
 		t.IgnoreFirstDependsOnPast = false
 	case "inline":

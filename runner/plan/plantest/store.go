@@ -34,7 +34,8 @@ type Store struct {
 	runs     map[dag.RunKey]dag.Run
 	byDag    map[string][]dag.RunKey
 	dates    map[runDate]bool
-	open     map[dag.RunKey]bool // unfinished runs
+	last     map[string]dag.RunKey // the latest scheduled run
+	open     map[dag.RunKey]bool   // unfinished runs
 	tasks    map[dag.Key]dag.TaskInstance
 	order    map[dag.RunKey][]dag.Key
 	history  map[dag.Key][]dag.TaskInstance
@@ -61,6 +62,7 @@ func NewStore() *Store {
 		dags: map[string]store.DagRow{}, versions: map[string][]byte{}, errors: map[string]store.ImportError{},
 		pools: map[string]store.Pool{dag.DefaultPool: {Name: dag.DefaultPool, Slots: 128}},
 		runs:  map[dag.RunKey]dag.Run{}, byDag: map[string][]dag.RunKey{}, dates: map[runDate]bool{}, open: map[dag.RunKey]bool{},
+		last:  map[string]dag.RunKey{},
 		tasks: map[dag.Key]dag.TaskInstance{}, order: map[dag.RunKey][]dag.Key{},
 		history: map[dag.Key][]dag.TaskInstance{}, xcoms: map[dag.Key]map[string]store.XCom{},
 	}
@@ -87,13 +89,8 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 	snap := &store.Snapshot{
 		Refresh: s.refresh(), Versions: map[string]*dag.DAG{}, LastScheduled: map[string]dag.Run{},
 	}
-	for id := range s.byDag {
-		for _, k := range s.byDag[id] {
-			r := s.runs[k]
-			if last, ok := snap.LastScheduled[id]; r.Type == dag.RunScheduled && (!ok || earlier(&last, &r) < 0) {
-				snap.LastScheduled[id] = r
-			}
-		}
+	for id, k := range s.last {
+		snap.LastScheduled[id] = s.runs[k]
 	}
 	for _, r := range s.unfinished() {
 		a := store.ActiveRun{Run: r, Tasks: s.tasksOf(r.RunKey)}
@@ -184,6 +181,10 @@ func (s *Store) put(r *dag.Run) {
 		s.open[r.RunKey] = true
 	}
 	s.runs[r.RunKey] = *r
+	last, ok := s.runs[s.last[r.DagID]]
+	if r.Type == dag.RunScheduled && (!ok || earlier(&last, r) < 0) {
+		s.last[r.DagID] = r.RunKey
+	}
 }
 
 // sorted lists runs, oldest first: those of a DAG, or with "" of all.
