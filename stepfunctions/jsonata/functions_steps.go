@@ -18,7 +18,7 @@ import (
 // stepFunctions are what AWS Step Functions adds to the language, and the functions of JSONata it extends. Parameters that
 // must be integers are rounded down.
 func stepFunctions(add adder) {
-	add("partition", "<an:a>", 2, partition)
+	add("partition", "<an?:a>", 1, partition)
 	add("range", "<nnn:a>", 3, rangeFunction)
 	add("hash", "<s-s:s>", 2, hashFunction)
 	add("random", "<n?:n>", 0, randomFunction)
@@ -62,12 +62,15 @@ func uuid(c call) (value, error) {
 	return stringValue(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])), nil
 }
 
+// partition makes a single chunk of everything when no size is given, as AWS does.
 func partition(c call) (value, error) {
 	v, size := c.arg(0), math.Floor(c.arg(1).num)
-	if !v.defined() || !c.arg(1).defined() {
+	switch {
+	case !v.defined():
 		return value{}, nil
-	}
-	if size < 1 {
+	case !c.arg(1).defined():
+		size = math.Inf(1)
+	case size < 1:
 		return value{}, failure("D3137", 0, "partition",
 			"The second argument of $partition must be a positive integer, the size of the chunks, got "+showJSON(c.arg(1)))
 	}

@@ -22,6 +22,8 @@ func TestFunctionsOfStepFunctions(t *testing.T) {
 		`$partition([0], 5)`:                            `[[0]]`,
 		`$partition([1, 2, 3], 2.9)`:                    `[[1,2],[3]]`,
 		`$partition([], 2)`:                             `[]`,
+		`$partition([1, 2, 3])`:                         `[[1,2,3]]`,
+		`$partition([])`:                                `[]`,
 		`$range(0, 10, 2)`:                              `[0,2,4,6,8,10]`,
 		`$range(0, 9, 4)`:                               `[0,4,8]`,
 		`$range(5, 1, -2)`:                              `[5,3,1]`,
