@@ -23,11 +23,16 @@ type Error struct {
 	Call string
 	// Reason says what went wrong, in AWS's words: it names the function whose arguments are invalid and does not say why.
 	Reason string
+	// Missing says that an argument's path led nowhere, so that no function was called.
+	Missing bool
 }
 
 // Error returns AWS's sentence.
 func (e *Error) Error() string {
-	return fmt.Sprintf("The function '%s' had the following error: %s", e.Call, e.Reason)
+	if e.Missing {
+		return fmt.Sprintf("The function '%s' had the following error: %s", e.Call, e.Reason)
+	}
+	return fmt.Sprintf("There was an error while evaluating the intrinsic function: %s. %s", e.Call, e.Reason)
 }
 
 // Eval calls the function. Its error is an [*Error].
@@ -36,7 +41,8 @@ func (c *Call) Eval(env Env) (jsonvalue.Value, error) {
 	if err == nil {
 		return v, nil
 	}
-	return v, &Error{Call: c.text, Reason: err.Error()}
+	var missing *missingError
+	return v, &Error{Call: c.text, Reason: err.Error(), Missing: errors.As(err, &missing)}
 }
 
 type missingError struct{ path, input string }

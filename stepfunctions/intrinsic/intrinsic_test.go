@@ -127,7 +127,11 @@ func TestFunctions(t *testing.T) {
 		got := v.String()
 		if e, ok := err.(*intrinsic.Error); ok { //nolint:errorlint // the exact type is promised
 			got = "error: " + e.Reason
-			if full := "The function '" + call + "' had the following error: " + e.Reason; e.Error() != full {
+			full := "There was an error while evaluating the intrinsic function: " + call + ". " + e.Reason
+			if e.Missing {
+				full = "The function '" + call + "' had the following error: " + e.Reason
+			}
+			if e.Error() != full || e.Missing != strings.HasPrefix(e.Reason, "The JsonPath argument") {
 				t.Errorf("%s: %v", call, e)
 			}
 		} else if err != nil {
