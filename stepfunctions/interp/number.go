@@ -104,13 +104,16 @@ func (e *env) computed(field string, x *asl.Expression, low int64) (int64, *fail
 	}
 	n, whole := v.Int()
 	if float, _ := v.Float(); !whole && float != math.Trunc(float) {
-		return 0, e.queryFailure(x.Field, "The %s field cannot be parsed as a long value: %s", field, v)
+		return 0, e.queryFailure(x.Field, "The %s field cannot be parsed as an integer: %s", field, v)
 	}
 	if !whole {
 		n = long(v)
 	}
-	if n < low {
-		return 0, e.queryFailure(x.Field, "The %s field has a %s value: %s", field, tooSmall(n), v)
+	switch {
+	case n < low && n == 0:
+		return 0, e.queryFailure(x.Field, "The %s field has a zero value: %s", field, v)
+	case n < low:
+		return 0, e.queryFailure(x.Field, "%s must be between 0 and 99999999 but was: %s", field, v)
 	}
 	return n, nil
 }
