@@ -92,7 +92,10 @@ var errInvalid = errors.New("Invalid arguments")
 // invalid words an error of the function itself.
 func (c *Call) invalid(err error) error {
 	var template *templateError
+	var text *parseError
 	switch {
+	case errors.As(err, &text):
+		return fmt.Errorf("Cannot convert String to Json in %s, caused by: %w", c.name, err)
 	case errors.As(err, &template):
 		return fmt.Errorf("Invalid template in %s: %w", c.name, err)
 	case errors.Is(err, errPlaceholders):

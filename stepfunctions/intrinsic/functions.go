@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -234,10 +235,27 @@ func stringToJSON(in *invocation) (jsonvalue.Value, error) {
 		return jsonvalue.Value{}, nil
 	}
 	v, err := jsonvalue.Parse(s)
-	if err != nil {
-		return v, errInvalid
+	var syntax *jsonvalue.SyntaxError
+	if errors.As(err, &syntax) {
+		return v, &parseError{syntax}
 	}
-	return v, nil
+	return v, err
+}
+
+// parseError is text that is no JSON, as AWS's parser reports it.
+type parseError struct{ syntax *jsonvalue.SyntaxError }
+
+func (e *parseError) Error() string {
+	const source = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: "
+	message, column := e.syntax.Message, e.syntax.Column
+	if before, marker, ok := strings.Cut(message, "(start marker at line: "); ok {
+		message = before + "(start marker at " + source + strings.TrimSuffix(marker, ")") + "])"
+	}
+	if strings.HasPrefix(message, "Unexpected character ") {
+		// The parser has not read the character that it does not expect.
+		column--
+	}
+	return fmt.Sprintf("%s\n at %s%d, column: %d]", message, source, e.syntax.Line, column)
 }
 
 func jsonToString(in *invocation) (jsonvalue.Value, error) {
