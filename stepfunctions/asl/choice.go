@@ -46,18 +46,17 @@ func operator(name string) (literal operand, isPath, ok bool) {
 	return literal, true, ok
 }
 
-// comparisons lists the names of all operators.
-var comparisons = func() []string {
-	var names []string
-	for name := range operators {
-		names = append(names, name)
-		if _, _, ok := operator(name + "Path"); ok {
-			names = append(names, name+"Path")
-		}
-	}
-	slices.Sort(names)
-	return names
-}()
+// comparisons lists the names of all operators in the order in which AWS names them.
+var comparisons = []string{
+	"StringEquals", "IsBoolean", "StringLessThan", "IsNumeric", "BooleanEquals", "StringLessThanEqualsPath", "NumericLessThan",
+	"NumericGreaterThan", "NumericLessThanPath", "StringMatches", "TimestampLessThanEqualsPath", "NumericEquals",
+	"TimestampGreaterThan", "StringGreaterThanEqualsPath", "TimestampGreaterThanEqualsPath", "TimestampLessThanEquals",
+	"NumericLessThanEqualsPath", "TimestampEquals", "BooleanEqualsPath", "IsTimestamp", "StringLessThanEquals",
+	"NumericLessThanEquals", "StringLessThanPath", "TimestampGreaterThanPath", "StringGreaterThan", "StringGreaterThanPath",
+	"IsString", "StringEqualsPath", "TimestampEqualsPath", "TimestampLessThan", "StringGreaterThanEquals", "NumericGreaterThanPath",
+	"NumericGreaterThanEquals", "NumericEqualsPath", "TimestampLessThanPath", "IsNull", "IsPresent", "TimestampGreaterThanEquals",
+	"NumericGreaterThanEqualsPath",
+}
 
 // The fields of rules: a rule of the state's own list goes somewhere, one inside And, Or or Not does not.
 var (
@@ -146,19 +145,10 @@ func (p *parser) innerCondition(o *object, depth int) *Condition {
 
 func (p *parser) comparison(c *Condition, o *object) {
 	c.Variable = o.operand("Variable")
-	var found []string
-	for i := range o.v.Len() {
-		if _, _, ok := operator(o.v.Key(i)); ok {
-			found = append(found, o.v.Key(i))
-		}
-	}
-	if len(found) == 0 {
-		found = comparisons
-	}
-	if !o.single(true, found...) {
+	if !o.single(true, comparisons...) {
 		return
 	}
-	c.Op = found[0]
+	c.Op = comparisons[slices.IndexFunc(comparisons, o.has)]
 	literal, isPath, _ := operator(c.Op)
 	if isPath {
 		c.OtherPath = o.operand(c.Op)

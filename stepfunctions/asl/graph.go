@@ -23,7 +23,11 @@ func (p *parser) checkTransitions(scope *Scope, o *object, states jsonvalue.Valu
 	target(scope.StartAt, o.location+"/StartAt")
 	// What a state that could not be read does next is unknown.
 	understood := len(scope.States) == states.Len() && scope.StartAt != ""
-	ends := false
+	ends := slices.ContainsFunc(states.Items(), func(v jsonvalue.Value) bool {
+		_, typed := v.Get("Type")
+		end, _ := v.Get("End")
+		return typed && end.Bool()
+	})
 	for _, s := range scope.States {
 		ends = ends || s.Terminal()
 		understood = understood && (s.Terminal() || len(s.targets()) > 0)
@@ -39,12 +43,11 @@ func (p *parser) checkTransitions(scope *Scope, o *object, states jsonvalue.Valu
 		}
 	}
 	switch {
-	case !understood:
 	case !ends && scope.Parent == nil:
 		// AWS asks this of the whole machine only, and then does not look for unreachable states.
 		p.errorf(CodeMissingEnd, "", "Workflow has no terminal state")
 		p.place(o.location + "/States")
-	default:
+	case understood:
 		p.checkReachable(scope)
 	}
 }

@@ -164,7 +164,9 @@ func (o *object) readerConfig() ReaderConfig {
 	case "CSV":
 		set.both = append(set.both, "CSVDelimiter", "CSVHeaderLocation", "CSVHeaders")
 		if !o.has("CSVHeaderLocation") {
+			// It decides which fields there may be: AWS does not look at them without it.
 			o.p.errorf(CodeSchema, o.at(), "The field 'CSVHeaderLocation' is required")
+			return c
 		}
 	case "JSON":
 		set.both = append(set.both, "ItemsPointer")
@@ -175,6 +177,9 @@ func (o *object) readerConfig() ReaderConfig {
 	}
 	o.allow(set)
 	c.Transformation = o.enum("Transformation", "NONE", "LOAD_AND_FLATTEN")
+	if c.Transformation == "LOAD_AND_FLATTEN" && !o.has("InputType") {
+		o.p.errorf(CodeSchema, o.at(), "The field 'InputType' is required")
+	}
 	c.ManifestType = o.enum("ManifestType", "ATHENA_DATA", "S3_INVENTORY")
 	c.CSVDelimiter = o.enum("CSVDelimiter", "COMMA", "PIPE", "SEMICOLON", "SPACE", "TAB")
 	c.CSVHeaderLocation = o.enum("CSVHeaderLocation", "FIRST_ROW", "GIVEN")
@@ -184,7 +189,8 @@ func (o *object) readerConfig() ReaderConfig {
 	c.CSVHeaders = o.strings("CSVHeaders")
 	c.ItemsPointer = o.str("ItemsPointer")
 	if c.ItemsPointer != "" && c.ItemsPointer[0] != '/' {
-		o.p.errorf(CodeSchema, o.field("ItemsPointer"), "Value must be a valid JSON pointer: it starts with '/'")
+		o.p.errorf(CodeSchema, o.field("ItemsPointer"), "Invalid input: JSON Pointer expression must start with '/': \"%s\"",
+			c.ItemsPointer)
 	}
 	c.MaxItems = o.integer("MaxItems", 0, maxItems)
 	return c

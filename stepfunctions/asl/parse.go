@@ -236,8 +236,7 @@ func (p *parser) scopeFields(scope *Scope, o *object, parent *State) {
 		return
 	}
 	if states.v.Len() == 0 {
-		p.errorf(CodeSchema, states.location, "The field 'States' should be non-empty")
-		return
+		p.errorf(CodeSchema, states.location, "Value cannot be empty")
 	}
 	defer p.enterVariables(parent != nil && parent.Map != nil && parent.Map.Mode == Distributed)()
 	for i, v := range states.v.Items() {

@@ -53,7 +53,8 @@ func (p *parser) state(name string, v jsonvalue.Value, scope *Scope, location st
 	}
 	o := p.open(v, location, p.m.QueryLanguage)
 	o.state = location
-	if !o.required("Type") {
+	if !o.has("Type") {
+		p.errorf(CodeSchema, o.at(), "The field 'Type' is required")
 		return nil
 	}
 	s := &State{Name: name, Scope: scope, Location: location, position: p.position(location)}
@@ -95,14 +96,25 @@ func (p *parser) stateByType(s *State, o *object) {
 	case Succeed:
 		s.Output = o.output()
 		s.ends = true
+		s.Next = o.misplacedNext()
 	case Fail:
 		s.Fail = &FailFields{Error: o.textSource("Error"), Cause: o.textSource("Cause")}
 		s.ends = true
+		s.Next = o.misplacedNext()
 	case Parallel:
 		p.parallelState(s, o)
 	case Map:
 		p.mapState(s, o)
 	}
+}
+
+// misplacedNext reads the Next of a state that may have none, so that what it names is not unreachable, too.
+func (o *object) misplacedNext() string {
+	next, _ := o.v.Get("Next")
+	if next.Kind() != jsonvalue.String {
+		return ""
+	}
+	return next.Text()
 }
 
 // transition reads Next or End.

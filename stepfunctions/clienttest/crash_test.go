@@ -72,6 +72,8 @@ type crash struct {
 	// answers are the outputs that were acknowledged, by token.
 	answers map[string]string
 	started []string
+	// calm is closed after the last kill: until then nobody can say how long anything may take.
+	calm chan struct{}
 }
 
 // spawn starts a process on the file.
@@ -125,7 +127,7 @@ func TestKillsUnderLoad(t *testing.T) {
 	if os.Getenv("GUST_TEST_FULL") != "" {
 		kills = 200
 	}
-	c := &crash{t: t, path: filepath.Join(t.TempDir(), "sfn.db"), answers: map[string]string{}}
+	c := &crash{t: t, path: filepath.Join(t.TempDir(), "sfn.db"), answers: map[string]string{}, calm: make(chan struct{})}
 	c.spawn()
 	defer func() { c.kill() }()
 	for name, definition := range map[string]string{"child": child, "parent": parent} {
@@ -153,6 +155,7 @@ func TestKillsUnderLoad(t *testing.T) {
 		c.kill()
 		c.spawn()
 	}
+	close(c.calm)
 	stopCalling()
 	callers.Wait()
 	stopWorking()
@@ -193,10 +196,19 @@ func (c *crash) call(ctx context.Context, caller int) {
 	}
 }
 
-// ended waits for an execution's end through all restarts.
+// ended waits for an execution's end through all restarts, and a minute longer.
 func (c *crash) ended(arn string) *sfn.DescribeExecutionOutput {
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
+	var deadline time.Time
+	for deadline.IsZero() || time.Now().Before(deadline) {
+		if deadline.IsZero() {
+			select {
+			case <-c.calm:
+				deadline = time.Now().Add(time.Minute)
+			case <-c.t.Context().Done():
+				return nil
+			default:
+			}
+		}
 		d, err := c.now().DescribeExecution(c.t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)}, once)
 		var missing *types.ExecutionDoesNotExist
 		if errors.As(err, &missing) {

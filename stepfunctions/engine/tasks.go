@@ -173,11 +173,14 @@ func (e *Engine) perform(ctx context.Context, cancel context.CancelFunc, id int6
 	}
 }
 
-// submitted reports that a call was accepted whose job goes on, and the job's result when it is known already.
+// submitted reports that a call was accepted whose job goes on, and the job's end when it is known already.
 func (e *Engine) submitted(id, task int64, out handlers.Outcome) {
 	e.submit(id, Item{task: task, Event: interp.TaskSubmitted{ID: task, Output: out.Output}})
 	if out.Result != nil {
 		e.submit(id, Item{Event: interp.TaskSucceeded{ID: task, Output: *out.Result}})
+	}
+	if f := out.Failure; f != nil {
+		e.submit(id, Item{Event: interp.TaskFailed{ID: task, Error: f.Name, Cause: f.Cause}})
 	}
 }
 

@@ -118,6 +118,8 @@ type Outcome struct {
 	// Result is the task's result when it is known although the integration waits (.sync and .waitForTaskToken); nil
 	// lets the task go on until its token is answered or Execution ends.
 	Result *string
+	// Failure is why the task fails although what it asked for was begun; nil when it does not.
+	Failure *TaskError
 	// Execution is the execution whose end ends the task; empty when there is none. See [Set.ChildResult].
 	Execution string
 	// Sent and Received are what an HTTP task sent and what came back, also when the task failed; nil when nothing was.

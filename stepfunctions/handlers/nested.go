@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gust/stepfunctions/arns"
 	"gust/stepfunctions/asl"
 	"gust/stepfunctions/jsonvalue"
 	"gust/stepfunctions/server"
@@ -43,10 +44,25 @@ func (s *Set) startExecution(ctx context.Context, r Request) (Outcome, error) {
 		{"Content-Length", strconv.Itoa(len(body) - len(started.Text()) + len(wireInstant))},
 		{"Date", httpDate()}, {"Content-Type", "application/x-amz-json-1.0"},
 	}).Set("StartDate", milliseconds(started)).Value().String()
-	if waits {
-		return Outcome{Output: out, Execution: arn.Text()}, nil
+	switch {
+	case !waits:
+		return Outcome{Output: out}, nil
+	case arns.IsExpress(arn.Text()):
+		return Outcome{Output: out, Failure: s.unobservable(ctx, r, arn)}, nil
 	}
-	return Outcome{Output: out}, nil
+	return Outcome{Output: out, Execution: arn.Text()}, nil
+}
+
+// unobservable returns why an express execution cannot be waited for: nobody can ask for its description.
+func (s *Set) unobservable(ctx context.Context, r Request, arn jsonvalue.Value) *TaskError {
+	id := uuid.NewString()
+	question := jsonvalue.NewObjectBuilder(1).Set("executionArn", arn).Value()
+	_, err := s.api.Invoke(ctx, server.Call{Operation: "DescribeExecution", Region: r.Region, RequestID: id, Body: question.Append(nil)})
+	var failed *TaskError
+	if err == nil || !errors.As(optimizedError(ctx, err, id), &failed) {
+		return &TaskError{Name: asl.ErrTaskFailed, Cause: "An express execution cannot be waited for: " + arn.Text()}
+	}
+	return failed
 }
 
 // wireInstant is how AWS writes an instant into the answer whose length it tells: a Java double of seconds with

@@ -57,12 +57,9 @@ func (e *env) queryFailure(location, format string, args ...any) *failure {
 	return f
 }
 
-func (e *env) intrinsicFailure(call *intrinsic.Error) *failure {
-	if call.MissingPath {
-		return e.runtime("%v", call)
-	}
-	return e.stateFailure(asl.ErrIntrinsicFailure, "%v", call)
-}
+// intrinsicFailure is a function call that failed. AWS reports it as States.Runtime, not as the States.IntrinsicFailure of
+// the language's specification.
+func (e *env) intrinsicFailure(call *intrinsic.Error) *failure { return e.runtime("%v", call) }
 
 // stateFailure words a failure of the state itself.
 func (e *env) stateFailure(name, format string, args ...any) *failure {

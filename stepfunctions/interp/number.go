@@ -2,6 +2,7 @@ package interp
 
 import (
 	"math"
+	"strconv"
 	"time"
 
 	"gust/stepfunctions/asl"
@@ -76,14 +77,23 @@ func (e *env) integer(field string, src *asl.Integer, low int64) (int64, *failur
 	if err != nil {
 		return 0, e.runtime("The %sPath parameter does not reference an input value: %s", field, src.Path)
 	}
-	if !v.IsIntLiteral() {
+	n, ok := parseLong(v)
+	if !ok {
 		return 0, e.runtime("The %sPath parameter cannot be parsed as a long value: %s == %s", field, src.Path, plain(v))
 	}
-	n := long(v)
 	if n < low {
 		return 0, e.runtime("The %sPath parameter references a %s value: %s == %s", field, tooSmall(n), src.Path, plain(v))
 	}
 	return n, nil
+}
+
+// parseLong returns the whole number a path refers to, which may be written as a string, too.
+func parseLong(v jsonvalue.Value) (int64, bool) {
+	if v.Kind() == jsonvalue.String {
+		n, err := strconv.ParseInt(v.Text(), 10, 64)
+		return n, err == nil
+	}
+	return long(v), v.IsIntLiteral()
 }
 
 // computed evaluates the expression of a whole number.
@@ -94,13 +104,16 @@ func (e *env) computed(field string, x *asl.Expression, low int64) (int64, *fail
 	}
 	n, whole := v.Int()
 	if float, _ := v.Float(); !whole && float != math.Trunc(float) {
-		return 0, e.queryFailure(x.Field, "The %s field cannot be parsed as a long value: %s", field, v)
+		return 0, e.queryFailure(x.Field, "The %s field cannot be parsed as an integer: %s", field, v)
 	}
 	if !whole {
 		n = long(v)
 	}
-	if n < low {
-		return 0, e.queryFailure(x.Field, "The %s field has a %s value: %s", field, tooSmall(n), v)
+	switch {
+	case n < low && n == 0:
+		return 0, e.queryFailure(x.Field, "The %s field has a zero value: %s", field, v)
+	case n < low:
+		return 0, e.queryFailure(x.Field, "%s must be between 0 and 99999999 but was: %s", field, v)
 	}
 	return n, nil
 }

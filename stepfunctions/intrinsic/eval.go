@@ -3,6 +3,7 @@ package intrinsic
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"gust/stepfunctions/jsonpath"
 	"gust/stepfunctions/jsonvalue"
@@ -20,16 +21,18 @@ type Env interface {
 type Error struct {
 	// Call is the outermost function call as it was written.
 	Call string
-	// Reason says what went wrong.
+	// Reason says what went wrong, in AWS's words: it names the function whose arguments are invalid and does not say why.
 	Reason string
-	// MissingPath is true when an argument's path found nothing; AWS reports that as States.Runtime, every other failure
-	// as States.IntrinsicFailure.
-	MissingPath bool
+	// Missing says that an argument's path led nowhere, so that no function was called.
+	Missing bool
 }
 
 // Error returns AWS's sentence.
 func (e *Error) Error() string {
-	return fmt.Sprintf("The function '%s' had the following error: %s", e.Call, e.Reason)
+	if e.Missing {
+		return fmt.Sprintf("The function '%s' had the following error: %s", e.Call, e.Reason)
+	}
+	return fmt.Sprintf("There was an error while evaluating the intrinsic function: %s. %s", e.Call, e.Reason)
 }
 
 // Eval calls the function. Its error is an [*Error].
@@ -39,7 +42,7 @@ func (c *Call) Eval(env Env) (jsonvalue.Value, error) {
 		return v, nil
 	}
 	var missing *missingError
-	return v, &Error{Call: c.text, Reason: err.Error(), MissingPath: errors.As(err, &missing)}
+	return v, &Error{Call: c.text, Reason: err.Error(), Missing: errors.As(err, &missing)}
 }
 
 type missingError struct{ path, input string }
@@ -73,7 +76,32 @@ func (c *Call) eval(env Env) (jsonvalue.Value, error) {
 			in.args[i], in.raw[i] = a.literal, a.raw
 		}
 	}
-	return c.fn.call(&in)
+	if len(c.args) < c.fn.minArgs || c.fn.maxArgs >= 0 && len(c.args) > c.fn.maxArgs {
+		return jsonvalue.Value{}, c.invalid(errInvalid)
+	}
+	v, err := c.fn.call(&in)
+	if err != nil {
+		return v, c.invalid(err)
+	}
+	return v, nil
+}
+
+// errInvalid is what a function says about arguments that it cannot work with.
+var errInvalid = errors.New("Invalid arguments")
+
+// invalid words an error of the function itself.
+func (c *Call) invalid(err error) error {
+	var template *templateError
+	var text *parseError
+	switch {
+	case errors.As(err, &text):
+		return fmt.Errorf("Cannot convert String to Json in %s, caused by: %w", c.name, err)
+	case errors.As(err, &template):
+		return fmt.Errorf("Invalid template in %s: %w", c.name, err)
+	case errors.Is(err, errPlaceholders):
+		return fmt.Errorf("Invalid arguments in %s: %w", c.name, err)
+	}
+	return fmt.Errorf("%w in %s", errInvalid, c.name)
 }
 
 // invocation is one call with its arguments evaluated.
@@ -86,26 +114,41 @@ type invocation struct {
 
 func (in *invocation) array(i int) ([]jsonvalue.Value, error) {
 	if in.args[i].Kind() != jsonvalue.Array {
-		return nil, fmt.Errorf("argument %d must be an array but was: %s", i+1, in.args[i])
+		return nil, errInvalid
 	}
 	return in.args[i].Items(), nil
 }
 
 func (in *invocation) text(i int) (string, error) {
 	if in.args[i].Kind() != jsonvalue.String {
-		return "", fmt.Errorf("argument %d must be a string but was: %s", i+1, in.args[i])
+		return "", errInvalid
 	}
 	return in.args[i].Text(), nil
 }
 
-// integer returns a number argument, rounded to the nearest whole number.
-func (in *invocation) integer(i int) (int64, error) {
-	if n, ok := in.args[i].Int(); ok {
-		return n, nil
-	}
+// number returns a number argument.
+func (in *invocation) number(i int) (float64, error) {
 	f, ok := in.args[i].Float()
-	if !ok || f >= 1<<62 || f <= -1<<62 {
-		return 0, fmt.Errorf("argument %d must be an integer but was: %s", i+1, in.args[i])
+	if !ok {
+		return 0, errInvalid
 	}
-	return roundHalfUp(f), nil
+	return f, nil
+}
+
+// integer returns a number argument without its fraction: measured at AWS, whose documentation says that it is rounded.
+func (in *invocation) integer(i int) (int64, error) {
+	return in.whole(i, math.Trunc)
+}
+
+// rounded returns a number argument, rounded like Java's Math.round.
+func (in *invocation) rounded(i int) (int64, error) {
+	return in.whole(i, func(f float64) float64 { return math.Floor(f + 0.5) })
+}
+
+func (in *invocation) whole(i int, cut func(float64) float64) (int64, error) {
+	f, err := in.number(i)
+	if f = cut(f); err != nil || f < math.MinInt32 || f > math.MaxInt32 {
+		return 0, errInvalid
+	}
+	return int64(f), nil
 }

@@ -28,16 +28,6 @@ type function struct {
 	call             func(*invocation) (jsonvalue.Value, error)
 }
 
-func (f function) wants() string {
-	switch {
-	case f.maxArgs < 0:
-		return fmt.Sprintf("at least %d", f.minArgs)
-	case f.minArgs != f.maxArgs:
-		return fmt.Sprintf("%d to %d", f.minArgs, f.maxArgs)
-	}
-	return fmt.Sprint(f.minArgs)
-}
-
 var functions = map[string]function{
 	"States.Array":          {0, -1, array},
 	"States.ArrayPartition": {2, 2, arrayPartition},
@@ -59,9 +49,6 @@ var functions = map[string]function{
 	"States.Format":         {1, -1, format},
 }
 
-// roundHalfUp rounds like Java's Math.round.
-func roundHalfUp(f float64) int64 { return int64(math.Floor(f + 0.5)) }
-
 func array(in *invocation) (jsonvalue.Value, error) { return jsonvalue.NewArray(in.args), nil }
 
 func arrayPartition(in *invocation) (jsonvalue.Value, error) {
@@ -74,7 +61,7 @@ func arrayPartition(in *invocation) (jsonvalue.Value, error) {
 		return jsonvalue.Value{}, err
 	}
 	if size <= 0 {
-		return jsonvalue.Value{}, fmt.Errorf("chunk size must be positive but was: %d", size)
+		return jsonvalue.Value{}, errInvalid
 	}
 	chunks := []jsonvalue.Value{}
 	for len(items) > 0 {
@@ -108,12 +95,12 @@ func arrayRange(in *invocation) (jsonvalue.Value, error) {
 	}
 	first, last, step := n[0], n[1], n[2]
 	if step == 0 {
-		return jsonvalue.Value{}, errors.New("step size cannot be 0")
+		return jsonvalue.Value{}, errInvalid
 	}
 	items := []jsonvalue.Value{}
 	for i := first; step > 0 && i <= last || step < 0 && i >= last; i += step {
 		if len(items) == maxRange {
-			return jsonvalue.Value{}, fmt.Errorf("the range has more than %d items", maxRange)
+			return jsonvalue.Value{}, errInvalid
 		}
 		items = append(items, jsonvalue.NewInt(i))
 	}
@@ -129,8 +116,12 @@ func arrayGetItem(in *invocation) (jsonvalue.Value, error) {
 	if err != nil {
 		return jsonvalue.Value{}, err
 	}
+	if len(items) == 0 {
+		// Measured at AWS.
+		return jsonvalue.Value{}, nil
+	}
 	if i < 0 || i >= int64(len(items)) {
-		return jsonvalue.Value{}, fmt.Errorf("index %d is out of bounds for an array of length %d", i, len(items))
+		return jsonvalue.Value{}, errInvalid
 	}
 	return items[i], nil
 }
@@ -140,35 +131,10 @@ func arrayLength(in *invocation) (jsonvalue.Value, error) {
 	return jsonvalue.NewInt(int64(len(items))), err
 }
 
-func arrayUnique(in *invocation) (jsonvalue.Value, error) {
-	items, err := in.array(0)
-	if err != nil {
-		return jsonvalue.Value{}, err
-	}
-	seen := map[string][]jsonvalue.Value{}
-	unique := []jsonvalue.Value{}
-next:
-	for _, item := range items {
-		// Values of one bucket may be equal; values of different buckets never are.
-		bucket := item.Kind().String()
-		if item.Kind() == jsonvalue.String {
-			bucket += item.Text()
-		}
-		for _, other := range seen[bucket] {
-			if jsonvalue.Equal(item, other) {
-				continue next
-			}
-		}
-		seen[bucket] = append(seen[bucket], item)
-		unique = append(unique, item)
-	}
-	return jsonvalue.NewArray(unique), nil
-}
-
 func (in *invocation) shortText() (string, error) {
 	s, err := in.text(0)
 	if err == nil && utf8.RuneCountInString(s) > maxEncodeText {
-		err = fmt.Errorf("the string is longer than %d characters", maxEncodeText)
+		err = errInvalid
 	}
 	return s, err
 }
@@ -178,14 +144,31 @@ func base64Encode(in *invocation) (jsonvalue.Value, error) {
 	return jsonvalue.NewString(base64.StdEncoding.EncodeToString([]byte(s))), err
 }
 
+// base64Decode is lenient, as measured at AWS: it skips what is not of the alphabet, ends at padding and needs none.
 func base64Decode(in *invocation) (jsonvalue.Value, error) {
 	s, err := in.shortText()
 	if err != nil {
 		return jsonvalue.Value{}, err
 	}
-	data, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	s, _, _ = strings.Cut(s, "=")
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '-':
+			return '+'
+		case r == '_':
+			return '/'
+		case r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '+', r == '/':
+			return r
+		}
+		return -1
+	}, s)
+	if len(s)%4 == 1 {
+		// Six bits make no byte.
+		s = s[:len(s)-1]
+	}
+	data, err := base64.RawStdEncoding.DecodeString(s)
 	if err != nil {
-		return jsonvalue.Value{}, fmt.Errorf("the string is not valid Base64: %w", err)
+		return jsonvalue.Value{}, errInvalid
 	}
 	return jsonvalue.NewString(strings.ToValidUTF8(string(data), "\uFFFD")), nil
 }
@@ -196,7 +179,7 @@ func hash(in *invocation) (jsonvalue.Value, error) {
 		data = in.args[0].String()
 	}
 	if utf8.RuneCountInString(data) > maxEncodeText {
-		return jsonvalue.Value{}, fmt.Errorf("the data is longer than %d characters", maxEncodeText)
+		return jsonvalue.Value{}, errInvalid
 	}
 	algorithm, err := in.text(1)
 	if err != nil {
@@ -220,7 +203,7 @@ func hash(in *invocation) (jsonvalue.Value, error) {
 		s := sha512.Sum512(b)
 		sum = s[:]
 	default:
-		return jsonvalue.Value{}, fmt.Errorf("%q is not one of MD5, SHA-1, SHA-256, SHA-384, SHA-512", algorithm)
+		return jsonvalue.Value{}, errInvalid
 	}
 	return jsonvalue.NewString(hex.EncodeToString(sum)), nil
 }
@@ -228,13 +211,11 @@ func hash(in *invocation) (jsonvalue.Value, error) {
 func jsonMerge(in *invocation) (jsonvalue.Value, error) {
 	a, b, deep := in.args[0], in.args[1], in.args[2]
 	if a.Kind() != jsonvalue.Object || b.Kind() != jsonvalue.Object {
-		return jsonvalue.Value{}, errors.New("the first two arguments must be objects")
+		return jsonvalue.Value{}, errInvalid
 	}
-	if deep.Kind() != jsonvalue.Bool {
-		return jsonvalue.Value{}, errors.New("the third argument must be a boolean")
-	}
-	if deep.Bool() {
-		return jsonvalue.Value{}, errors.New("deep merging is not supported: the third argument must be false")
+	// AWS merges shallowly whatever the third argument is, unless it asks for more.
+	if deep.Kind() == jsonvalue.Bool && deep.Bool() {
+		return jsonvalue.Value{}, errInvalid
 	}
 	merged := jsonvalue.NewObjectBuilder(a.Len() + b.Len())
 	for _, v := range []jsonvalue.Value{a, b} {
@@ -254,10 +235,27 @@ func stringToJSON(in *invocation) (jsonvalue.Value, error) {
 		return jsonvalue.Value{}, nil
 	}
 	v, err := jsonvalue.Parse(s)
-	if err != nil {
-		return v, fmt.Errorf("the string is not JSON: %w", err)
+	var syntax *jsonvalue.SyntaxError
+	if errors.As(err, &syntax) {
+		return v, &parseError{syntax}
 	}
-	return v, nil
+	return v, err
+}
+
+// parseError is text that is no JSON, as AWS's parser reports it.
+type parseError struct{ syntax *jsonvalue.SyntaxError }
+
+func (e *parseError) Error() string {
+	const source = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: "
+	message, column := e.syntax.Message, e.syntax.Column
+	if before, marker, ok := strings.Cut(message, "(start marker at line: "); ok {
+		message = before + "(start marker at " + source + strings.TrimSuffix(marker, ")") + "])"
+	}
+	if strings.HasPrefix(message, "Unexpected character ") {
+		// The parser has not read the character that it does not expect.
+		column--
+	}
+	return fmt.Sprintf("%s\n at %s%d, column: %d]", message, source, e.syntax.Line, column)
 }
 
 func jsonToString(in *invocation) (jsonvalue.Value, error) {
@@ -275,42 +273,48 @@ func mathRandom(in *invocation) (jsonvalue.Value, error) {
 		return jsonvalue.Value{}, err
 	}
 	if start >= end || end-start > math.MaxInt32 {
-		return jsonvalue.Value{}, fmt.Errorf("the range from %d to %d is empty or too large", start, end)
+		return jsonvalue.Value{}, errInvalid
 	}
-	span := uint64(end - start)
-	bits := in.env.Random()
-	if len(in.args) == 3 {
-		seed, err := in.integer(2)
-		if err != nil {
-			return jsonvalue.Value{}, err
-		}
-		bits = javaRandom31(seed)
+	if len(in.args) < 3 {
+		return jsonvalue.NewInt(start + int64(in.env.Random()%uint64(end-start))), nil
 	}
-	return jsonvalue.NewInt(start + int64(bits%span)), nil
+	seed, err := in.number(2)
+	if err != nil || math.Abs(seed) >= 1<<62 {
+		return jsonvalue.Value{}, errInvalid
+	}
+	return jsonvalue.NewInt(start + javaRandom(int64(seed), end-start)), nil
 }
 
-// javaRandom31 returns the first 31 bits of java.util.Random seeded with seed.
-func javaRandom31(seed int64) uint64 {
+// javaRandom returns the first number from 0 to below bound of java.util.Random seeded with seed.
+func javaRandom(seed, bound int64) int64 {
 	const multiplier, mask = 0x5DEECE66D, 1<<48 - 1
 	state := (uint64(seed) ^ multiplier) & mask
-	state = (state*multiplier + 0xB) & mask
-	return state >> 17
+	for {
+		state = (state*multiplier + 0xB) & mask
+		bits := int64(state >> 17) // 31 of them
+		if bound&-bound == bound {
+			return bound * bits >> 31
+		}
+		// The numbers at the end, too few to be fair, are drawn again.
+		if n := bits % bound; bits-n+bound-1 <= math.MaxInt32 {
+			return n
+		}
+	}
 }
 
 func mathAdd(in *invocation) (jsonvalue.Value, error) {
-	a, err := in.integer(0)
+	a, err := in.rounded(0)
 	if err != nil {
 		return jsonvalue.Value{}, err
 	}
-	b, err := in.integer(1)
+	b, err := in.rounded(1)
 	if err != nil {
 		return jsonvalue.Value{}, err
 	}
-	sum := a + b
-	if (sum > a) != (b > 0) && b != 0 {
-		return jsonvalue.Value{}, errors.New("the sum overflows")
+	if sum := a + b; sum >= math.MinInt32 && sum <= math.MaxInt32 {
+		return jsonvalue.NewInt(sum), nil
 	}
-	return jsonvalue.NewInt(sum), nil
+	return jsonvalue.Value{}, errInvalid
 }
 
 func stringSplit(in *invocation) (jsonvalue.Value, error) {
@@ -335,42 +339,4 @@ func uuid(in *invocation) (jsonvalue.Value, error) {
 	binary.BigEndian.PutUint64(b[8:], in.env.Random())
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return jsonvalue.NewString(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])), nil
-}
-
-// format replaces each {} by the next argument. In a literal template \{ and \} are braces.
-func format(in *invocation) (jsonvalue.Value, error) {
-	template, err := in.text(0)
-	if err != nil {
-		return jsonvalue.Value{}, err
-	}
-	literal := in.raw[0] != ""
-	if literal {
-		template = in.raw[0]
-	}
-	var b strings.Builder
-	next := 1
-	for i := 0; i < len(template); i++ {
-		switch c := template[i]; {
-		case literal && c == '\\' && i+1 < len(template) && strings.IndexByte(`'{}\`, template[i+1]) >= 0:
-			i++
-			b.WriteByte(template[i])
-		case c == '{' && i+1 < len(template) && template[i+1] == '}':
-			i++
-			if next == len(in.args) {
-				return jsonvalue.Value{}, errors.New("the template has more {} than there are arguments")
-			}
-			if in.args[next].Kind() == jsonvalue.String {
-				b.WriteString(in.args[next].Text())
-			} else {
-				b.WriteString(in.args[next].String())
-			}
-			next++
-		default:
-			b.WriteByte(c)
-		}
-	}
-	if next != len(in.args) {
-		return jsonvalue.Value{}, fmt.Errorf("the template has %d {} but there are %d arguments", next-1, len(in.args)-1)
-	}
-	return jsonvalue.NewString(b.String()), nil
 }

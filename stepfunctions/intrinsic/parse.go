@@ -135,9 +135,6 @@ func (p *callParser) call(depth int) (*Call, error) {
 			}
 		}
 	}
-	if len(c.args) < fn.minArgs || fn.maxArgs >= 0 && len(c.args) > fn.maxArgs {
-		return nil, p.fail("%s got %d arguments, wants %s", name, len(c.args), fn.wants())
-	}
 	c.text = p.text[start:p.at]
 	return c, nil
 }
@@ -206,8 +203,7 @@ func (p *callParser) pathEnd() int {
 	return len(p.text)
 }
 
-// stringLiteral reads a string in single quotes. A backslash escapes quotes, braces and itself; before any other
-// character it stays.
+// stringLiteral reads a string in single quotes. A backslash escapes quotes, braces and itself, and nothing else.
 func (p *callParser) stringLiteral() (argument, error) {
 	p.at++
 	start := p.at
@@ -219,7 +215,10 @@ func (p *callParser) stringLiteral() (argument, error) {
 			p.at++
 			return a, nil
 		}
-		if c == '\\' && p.at+1 < len(p.text) && strings.IndexByte(`'{}\`, p.text[p.at+1]) >= 0 {
+		if c == '\\' {
+			if p.at+1 == len(p.text) || !escapable(p.text[p.at+1]) {
+				return argument{}, p.fail(`a backslash must be followed by ', {, } or \`)
+			}
 			p.at++
 			c = p.text[p.at]
 		}
@@ -229,3 +228,6 @@ func (p *callParser) stringLiteral() (argument, error) {
 	p.at = start
 	return argument{}, p.fail("unterminated string")
 }
+
+// escapable reports whether a backslash may stand before a character.
+func escapable(c byte) bool { return strings.IndexByte(`'{}\`, c) >= 0 }

@@ -11,15 +11,14 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"gust/internal/param"
 	"gust/stepfunctions/jsonvalue"
 )
 
 // stepFunctions are what AWS Step Functions adds to the language, and the functions of JSONata it extends. Parameters that
-// must be integers are rounded down.
+// must be integers are rounded down. The words of their errors are AWS's.
 func stepFunctions(add adder) {
-	add("partition", "<an:a>", 2, partition)
-	add("range", "<nnn:a>", 3, rangeFunction)
+	add("partition", "<xn?:a>", 1, partition)
+	add("range", "<nnn?:a>", 2, rangeFunction)
 	add("hash", "<s-s:s>", 2, hashFunction)
 	add("random", "<n?:n>", 0, randomFunction)
 	add("uuid", "<:s>", 0, uuid)
@@ -62,14 +61,20 @@ func uuid(c call) (value, error) {
 	return stringValue(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])), nil
 }
 
+// partition makes a single chunk of everything when no size is given, as AWS does.
 func partition(c call) (value, error) {
 	v, size := c.arg(0), math.Floor(c.arg(1).num)
-	if !v.defined() || !c.arg(1).defined() {
+	switch {
+	case !v.defined():
 		return value{}, nil
-	}
-	if size < 1 {
-		return value{}, failure("D3137", 0, "partition",
-			"The second argument of $partition must be a positive integer, the size of the chunks, got "+showJSON(c.arg(1)))
+	case v.kind != kindArray:
+		return value{}, failure("T0412", 0, "partition", "1", "undefined")
+	case !c.arg(1).defined():
+		size = math.Inf(1)
+	case size < 0:
+		return value{}, failure("D3137", 0, "partition", "Second argument must be zero or greater")
+	case size == 0:
+		return value{}, nil
 	}
 	items := v.items()
 	if err := c.ev.spend(2 * len(items)); err != nil {
@@ -95,7 +100,7 @@ func rangeFunction(c call) (value, error) {
 	}
 	from, to, by := math.Floor(c.arg(0).num), math.Floor(c.arg(1).num), math.Floor(c.arg(2).num)
 	if by == 0 {
-		return value{}, failure("D3137", 0, "range", "The third argument of $range, the step, must not be 0")
+		return value{}, nil
 	}
 	size := math.Floor((to-from)/by) + 1
 	if size > maxItems {
@@ -125,12 +130,8 @@ func hashFunction(c call) (value, error) {
 	name := c.arg(1).str
 	algorithm := algorithms[name]
 	if algorithm == nil {
-		hint := ""
-		if near := param.Nearest(name, []string{"MD5", "SHA-1", "SHA-256", "SHA-384", "SHA-512"}); near != "" {
-			hint = "; did you mean " + near + "?"
-		}
 		return value{}, failure("D3137", 0, "hash",
-			fmt.Sprintf("The second argument of $hash must be MD5, SHA-1, SHA-256, SHA-384 or SHA-512, got %q%s", name, hint))
+			fmt.Sprintf("Hash algorithm '%s' must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5", name))
 	}
 	if err := c.ev.work(len(c.arg(0).str)); err != nil {
 		return value{}, err
@@ -147,7 +148,7 @@ func parseFunction(c call, s string) (value, error) {
 	}
 	v, err := jsonvalue.Parse(s)
 	if err != nil {
-		return value{}, failure("D3137", 0, "parse", "The argument of $parse must be JSON text: "+err.Error())
+		return value{}, failure("D3137", 0, "parse", "Invalid JSON")
 	}
 	return fromJSON(v), nil
 }

@@ -22,6 +22,8 @@ func TestFunctionsOfStepFunctions(t *testing.T) {
 		`$partition([0], 5)`:                            `[[0]]`,
 		`$partition([1, 2, 3], 2.9)`:                    `[[1,2],[3]]`,
 		`$partition([], 2)`:                             `[]`,
+		`$partition([1, 2, 3])`:                         `[[1,2,3]]`,
+		`$partition([])`:                                `[]`,
 		`$range(0, 10, 2)`:                              `[0,2,4,6,8,10]`,
 		`$range(0, 9, 4)`:                               `[0,4,8]`,
 		`$range(5, 1, -2)`:                              `[5,3,1]`,
@@ -49,13 +51,21 @@ func TestFunctionsOfStepFunctions(t *testing.T) {
 			t.Errorf("%s: got %s (%v), want %s", text, got, err, want)
 		}
 	}
+	for _, text := range []string{`$partition([1], 0)`, `$range(1, 2, 0)`, `$range(1, 2, 0.9)`, `$range(1, 2)`, `$parse()`} {
+		if got, defined, err := evaluate(text, nil, jsonata.Limits{}); err != nil || defined {
+			t.Errorf("%s: got %s (%v), want nothing", text, got, err)
+		}
+	}
 	for text, want := range map[string]string{
-		`$partition([1], 0)`:     "positive integer",
-		`$range(1, 2, 0)`:        "must not be 0",
-		`$hash("a", "SHA-255")`:  "did you mean SHA-256?",
-		`$parse("{")`:            "JSON text",
+		`$partition([1], -1)`:    "Second argument must be zero or greater",
+		`$partition("a", 2)`:     `Argument 1 of function "partition" must be an array of undefined`,
+		`$partition([1], "2")`:   "Argument 2",
+		`$hash("a", "SHA-255")`:  "Hash algorithm 'SHA-255' must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5",
+		`$parse("{")`:            "Invalid JSON",
+		`$range("a", 2, 1)`:      "Argument 1",
+		`$range(1, 2, null)`:     "Argument 3",
 		`$eval("1")`:             "non-function",
-		`$range(1, 2)`:           "Argument 3",
+		`$range(1, 2, 1, 1)`:     "Argument 4",
 		`$hash("a", 1)`:          "Argument 2",
 		`$uuid(1)`:               "Argument 1",
 		`[1..10000001] ~> $sum`:  "must not exceed 1e7",

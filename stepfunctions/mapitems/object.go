@@ -61,7 +61,8 @@ func unreadable(source string, err error) *Error {
 	return readerFailed("%s cannot be read: %v", source, err)
 }
 
-// list are the descriptions of a bucket's objects in the order of their keys, as S3's ListObjectsV2 gives them.
+// list are the descriptions of a bucket's objects in the order of their keys, as S3's ListObjectsV2 gives them. Their
+// source is the bucket that was listed.
 func (s *Store) list(ctx context.Context, bucket, prefix string) sequence {
 	return func(yield func(Item, error) bool) {
 		err := s.walk(ctx, bucket, prefix, func(root *os.Root, key string) error {
@@ -69,7 +70,7 @@ func (s *Store) list(ctx context.Context, bucket, prefix string) sequence {
 			if err != nil {
 				return err
 			}
-			if !yield(Item{Value: v, Source: uri(bucket, key)}, nil) {
+			if !yield(Item{Value: v, Source: "s3://" + bucket}, nil) {
 				return fs.SkipAll
 			}
 			return nil
