@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -127,7 +126,6 @@ func newRoot(std streams) *cobra.Command {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	root.SetVersionTemplate("gust {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.configPath, "config", os.Getenv("GUST_CONFIG"), "the configuration `FILE` (default: config.yaml in this folder, if there is one)")
@@ -140,9 +138,21 @@ func newRoot(std streams) *cobra.Command {
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)
 	root.SetHelpCommandGroupID("system")
-	// A command that holds others does nothing by itself: its usage is that of its commands.
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
+	root.SetUsageFunc(usage)
 	return root
+}
+
+// usage writes how a command is called. One that holds others does nothing by itself: its usage is that of its commands.
+//
+// Written with cobra's own function and not with a template: a program that reaches text/template keeps every method of
+// every type, which for the AWS clients means code for hundreds of calls nobody makes.
+func usage(cmd *cobra.Command) error {
+	if cmd.HasAvailableSubCommands() {
+		run := cmd.RunE
+		cmd.RunE = nil
+		defer func() { cmd.RunE = run }()
+	}
+	return new(cobra.Command).UsageFunc()(cmd)
 }
 
 // group is a command that only holds others: called alone it teaches them, called with an unknown one it names the

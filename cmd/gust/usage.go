@@ -25,7 +25,8 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	}
 	text := fmt.Sprintf("unknown command %q for %q", name, cmd.CommandPath())
 	near := didYouMean(name, names)
-	if elsewhere := elsewhere(cmd, name); elsewhere != "" {
+	plural := slices.Contains(names, name+"s") // a slip, whatever has that name elsewhere
+	if elsewhere := elsewhere(cmd, name); elsewhere != "" && !plural {
 		near = "; " + elsewhere
 	}
 	return usagef("%s\nsee %q", text+near, cmd.CommandPath()+" --help")
