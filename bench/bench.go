@@ -23,8 +23,11 @@ var measurements = []measurement{
 	{"throughput", "no-op tasks through the whole engine; limit: the same rows in the same batches, straight into SQLite",
 		(*bench).throughput},
 	{"cost", "cost of a task by size of its run", (*bench).cost},
+	{"mapped", "dynamic mapping; peer: plain tasks in the same engine", (*bench).mapped},
 	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
 	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
+	{"python", "Python functions that do nothing through the whole engine; base: an interpreter started for each",
+		(*bench).python},
 	{"peer", "bash -c true by the daemon and by Dagu", (*bench).peer},
 	{"stepfunctions", "the embedded Step Functions service, alone; peer: moto's server with the same calls", (*bench).stepFunctions},
 	{"footprint", "the program and its idle daemon", (*bench).footprint},
@@ -48,6 +51,8 @@ type profile struct {
 	chain int
 	// processes is how many bash processes are started, each time.
 	processes int
+	// callables is how many Python functions are called, each time.
+	callables int
 	// executions is how many executions of a small state machine are run, each time; waiting how many wait at once.
 	executions, waiting int
 	// idle is how long the idle daemon is watched.
@@ -55,8 +60,10 @@ type profile struct {
 }
 
 var profiles = map[string]profile{
-	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, executions: 10_000, waiting: 20_000, idle: 4 * time.Second},
-	"full":  {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, executions: 20_000, waiting: 100_000, idle: 30 * time.Second},
+	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, callables: 400, executions: 10_000, waiting: 20_000,
+		idle: 4 * time.Second},
+	"full": {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, callables: 1000, executions: 20_000, waiting: 100_000,
+		idle: 30 * time.Second},
 }
 
 // bench is what the measurements share.

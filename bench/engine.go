@@ -9,7 +9,10 @@ import (
 
 	"gust/connections"
 	"gust/dag"
+	"gust/internal/childprocess"
+	"gust/internal/pyworker"
 	"gust/operators"
+	"gust/operators/python"
 	"gust/operators/shell"
 	"gust/runner/attempt"
 	"gust/runner/executor/local"
@@ -27,13 +30,21 @@ import (
 type engine struct {
 	scheduler *scheduler.Scheduler
 	store     *recorder
-	starter   *shell.Starter
+	starter   *childprocess.Starter
+	python    *pyworker.Pool
 	runs      int
 }
 
 // startEngine starts an engine on an empty folder, which runs so many attempts at once. watch, unless nil, is told when
 // no-op tasks begin and end.
-func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwatch) (_ *engine, err error) {
+func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwatch) (*engine, error) {
+	return startEngineWith(ctx, dir, parallelism, watch, 1)
+}
+
+// startEngineWith says how many Python interpreters are kept warm.
+func startEngineWith(
+	ctx context.Context, dir string, parallelism int, watch *stopwatch, warm int,
+) (_ *engine, err error) {
 	rows, err := openStore(ctx, filepath.Join(dir, "gust.db"))
 	if err != nil {
 		return nil, err
@@ -44,11 +55,17 @@ func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwa
 			err = errors.Join(err, e.close())
 		}
 	}()
-	if e.starter, err = shell.NewStarter(); err != nil {
+	if e.starter, err = childprocess.NewStarter(); err != nil {
 		return nil, err
 	}
 	registry := operators.NewRegistry()
 	if err := shell.Register(registry, shell.Deps{Home: dir, Starter: e.starter}); err != nil {
+		return nil, err
+	}
+	if e.python, err = pyworker.NewPool(pyworker.Options{Home: dir, Starter: e.starter, Warm: warm}); err != nil {
+		return nil, err
+	}
+	if err := python.Register(registry, python.Deps{Pool: e.python, Home: dir}); err != nil {
 		return nil, err
 	}
 	if err := registerNoOp(registry, watch); err != nil {
@@ -56,12 +73,12 @@ func startEngine(ctx context.Context, dir string, parallelism int, watch *stopwa
 	}
 	masker := &connections.Masker{}
 	env := &attempt.Env{
-		Operators: registry, XComs: e.store, Mask: masker.Mask,
+		Operators: registry, XComs: e.store, Mask: masker.Mask, MaxMapLength: mappedLimit,
 		Logs: &tasklog.Files{Base: filepath.Join(dir, "logs"), Mask: masker.Mask},
 	}
 	s := scheduler.New(scheduler.Options{
 		Store: e.store, Executor: local.New(&worker.Worker{Env: env}, parallelism, nil),
-		Triggers: triggerer.New(triggerer.Config{Env: env, Triggers: triggers.NewRegistry()}),
+		Triggers: triggerer.New(triggerer.Config{Env: env, Triggers: triggers.NewRegistry()}), MaxMapLength: mappedLimit,
 	})
 	if err := s.Start(ctx); err != nil {
 		return nil, err
@@ -88,6 +105,9 @@ func (e *engine) stop(ctx context.Context) error {
 
 func (e *engine) close() error {
 	var err error
+	if e.python != nil {
+		e.python.Close()
+	}
 	if e.starter != nil {
 		err = e.starter.Close()
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,7 +15,11 @@ const noOpOperator = "BenchNoOpOperator"
 type noOp struct{ watch *stopwatch }
 
 func registerNoOp(r *operators.Registry, watch *stopwatch) error {
-	return r.Register(operators.Spec{Name: noOpOperator, New: func() operators.Operator { return &noOp{watch} }})
+	return errors.Join(
+		r.Register(operators.Spec{Name: noOpOperator, New: func() operators.Operator { return &noOp{watch} }}),
+		r.Register(operators.Spec{Name: listOperator, New: func() operators.Operator { return &list{} }}),
+		r.Register(operators.Spec{Name: itemOperator, New: func() operators.Operator { return &item{} }}),
+	)
 }
 
 // Execute does nothing.
@@ -60,4 +65,32 @@ func (s *stopwatch) handOvers() []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.handOver
+}
+
+// listOperator returns a list of numbers, itemOperator takes one of them and does nothing: a source and a mapped task.
+const (
+	listOperator = "BenchListOperator"
+	itemOperator = "BenchItemOperator"
+)
+
+type list struct {
+	Length int `param:"length" required:"true"`
+}
+
+// Execute returns the list.
+func (l *list) Execute(context.Context, operators.Task) (operators.Result, error) {
+	items := make([]int, l.Length)
+	for i := range items {
+		items[i] = i
+	}
+	return operators.Done(items), nil
+}
+
+type item struct {
+	Item int `param:"item" required:"true"`
+}
+
+// Execute does nothing.
+func (i *item) Execute(context.Context, operators.Task) (operators.Result, error) {
+	return operators.Done(nil), nil
 }

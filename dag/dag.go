@@ -47,6 +47,11 @@ type DAG struct {
 	FailFast             bool            `json:"fail_fast,omitempty"`
 	UserDefinedMacros    json.RawMessage `json:"user_defined_macros,omitempty"`
 	MaxConsecutiveFailed int             `json:"max_consecutive_failed_dag_runs,omitempty"`
+	// ParamSchemas holds the JSON Schema of the params that have one: object, name -> schema.
+	ParamSchemas json.RawMessage `json:"param_schemas,omitempty"`
+	// Callbacks are those of the runs; Deadlines call when a run takes too long.
+	Callbacks []Callback `json:"callbacks,omitempty"`
+	Deadlines []Deadline `json:"deadlines,omitempty"`
 
 	// Tasks in topological order, ties in file order.
 	Tasks  []*Task  `json:"tasks"`
@@ -70,7 +75,10 @@ const (
 	ScheduleCronInterval ScheduleKind = "cron_interval" // CronDataIntervalTimetable
 	ScheduleDelta        ScheduleKind = "delta"         // DeltaTriggerTimetable
 	ScheduleDeltaIntvl   ScheduleKind = "delta_interval"
-	ScheduleMultiCron    ScheduleKind = "multi_cron" // MultipleCronTriggerTimetable
+	ScheduleMultiCron    ScheduleKind = "multi_cron"    // MultipleCronTriggerTimetable
+	ScheduleAsset        ScheduleKind = "asset"         // Assets alone
+	ScheduleAssetOrTime  ScheduleKind = "asset_or_time" // AssetOrTimeSchedule: Assets, and Time besides
+	ScheduleEvents       ScheduleKind = "events"        // EventsTimetable: Dates
 )
 
 // Schedule is a timetable as data; package dag/timetable walks it.
@@ -89,6 +97,11 @@ type Schedule struct {
 	RunWithin      time.Duration `json:"run_within,omitempty"`
 	// Timezone overrides the DAG's for cron (a timetable object carries its own). Empty = the DAG's.
 	Timezone string `json:"timezone,omitempty"`
+	// Assets is the condition of the asset kinds, Time the clock part of asset_or_time.
+	Assets *AssetCondition `json:"assets,omitempty"`
+	Time   *Schedule       `json:"time,omitempty"`
+	// Dates are the instants of events, ascending.
+	Dates []time.Time `json:"dates,omitempty"`
 	// Text is the schedule as the user wrote it, for display.
 	Text string `json:"text,omitempty"`
 }
@@ -140,6 +153,22 @@ type Task struct {
 	// "90s" strings, dates as RFC 3339 strings. TaskParams is Airflow's params= of this task.
 	Params     map[string]any  `json:"params,omitempty"`
 	TaskParams json.RawMessage `json:"task_params,omitempty"`
+
+	// Mapped is set for a task that is expanded when its upstream tasks have ended; nil for an ordinary one.
+	Mapped *Mapping `json:"mapped,omitempty"`
+	// Inlets and Outlets are the assets that the task reads and updates. Its success makes an event of each outlet.
+	Inlets    []AssetRef `json:"inlets,omitempty"`
+	Outlets   []AssetRef `json:"outlets,omitempty"`
+	Callbacks []Callback `json:"callbacks,omitempty"`
+
+	// Setup and Teardown mark Airflow's setup and teardown tasks. Setups are the setups that a teardown belongs to. A
+	// teardown does not decide the state of its run unless OnFailureFailRun is set.
+	Setup            bool     `json:"is_setup,omitempty"`
+	Teardown         bool     `json:"is_teardown,omitempty"`
+	Setups           []string `json:"setups,omitempty"`
+	OnFailureFailRun bool     `json:"on_failure_fail_dagrun,omitempty"`
+	// WaitForPastBeforeSkipping delays a skip until depends_on_past is met (wait_for_past_depends_before_skipping).
+	WaitForPastBeforeSkipping bool `json:"wait_for_past_depends_before_skipping,omitempty"`
 
 	// Parks is set for a deferrable sensor: the trigger loop renders, parks and finishes it without a worker slot.
 	Parks bool `json:"parks,omitempty"`

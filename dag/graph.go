@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -271,4 +272,35 @@ func (h *indexHeap) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last
+}
+
+// SetupScopes are, by setup, the tasks that need it, in topological order: those between the setup and its teardowns, or
+// everything behind a setup that has none. Teardowns are in no scope.
+func (d *DAG) SetupScopes() map[string][]string {
+	var scopes map[string][]string
+	for _, setup := range d.Tasks {
+		if !setup.Setup {
+			continue
+		}
+		var ends []string
+		for _, t := range d.Tasks {
+			if t.Teardown && slices.Contains(t.Setups, setup.ID) {
+				ends = append(ends, t.ID)
+			}
+		}
+		inside := map[string]bool{}
+		for _, id := range d.Ancestors(ends...) {
+			inside[id] = true
+		}
+		if scopes == nil {
+			scopes = map[string][]string{}
+		}
+		scopes[setup.ID] = []string{}
+		for _, id := range d.Descendants(setup.ID) {
+			if t := d.Task(id); t != nil && !t.Teardown && (len(ends) == 0 || inside[id]) {
+				scopes[setup.ID] = append(scopes[setup.ID], id)
+			}
+		}
+	}
+	return scopes
 }

@@ -23,6 +23,16 @@ type Run struct {
 	DagVersion string `json:"dag_version,omitempty"`
 	// Reason says why a run failed: "task_failure", "all_tasks_deadlocked", "timed_out", or "".
 	Reason string `json:"reason,omitempty"`
+	// ClearNumber counts how often the run was opened again by clearing tasks.
+	ClearNumber int `json:"clear_number,omitempty"`
+	// BackfillID is the backfill that the run belongs to, 0 for none.
+	BackfillID int64 `json:"backfill_id,omitempty"`
+	// DeadlinesMissed tells, bit by bit, which of the DAG's deadlines the run has missed already.
+	DeadlinesMissed uint64 `json:"deadlines_missed,omitempty"`
+	// AssetEvents are the events that an asset-triggered run was made for, oldest first.
+	AssetEvents []int64 `json:"asset_events,omitempty"`
+	// Note is people's; the engine never writes it.
+	Note string `json:"note,omitempty"`
 }
 
 // TaskInstance is a task in a run: one row, rewritten by each transition. Times are UTC; zero means absent.
@@ -50,6 +60,10 @@ type TaskInstance struct {
 	Deferral *Deferral `json:"deferral,omitempty"`
 	// Error is the message of the last failed try.
 	Error string `json:"error,omitempty"`
+	// RenderedMapIndex is what map_index_template came to for this instance, "" when it has none.
+	RenderedMapIndex string `json:"rendered_map_index,omitempty"`
+	// Note is people's; the engine never writes it.
+	Note string `json:"note,omitempty"`
 }
 
 // Attempt is the identity of the current try.

@@ -142,3 +142,18 @@ const (
 	WeightUpstream   WeightRule = "upstream"   // own weight plus all ancestors'
 	WeightAbsolute   WeightRule = "absolute"
 )
+
+// EvaluateTeardown applies the fixed rule of teardown tasks (Airflow: all_done_setup_success): it runs when everything
+// before it is done and one of its setups has succeeded, whatever became of the work between them. setups counts the
+// states of the setups; a teardown without setups runs when everything is done.
+func EvaluateTeardown(u, setups Upstream) Verdict {
+	switch {
+	case u.Done() < u.Total || setups.Done() < setups.Total:
+		return Verdict{}
+	case setups.Total == 0 || setups.Success > 0:
+		return Verdict{Run: true}
+	case setups.Skipped == setups.Total:
+		return Verdict{Set: StateSkipped}
+	}
+	return Verdict{Set: StateUpstreamFailed}
+}

@@ -91,6 +91,8 @@ const (
 	ByOperator  TriggeredBy = "operator"
 	ByTest      TriggeredBy = "test"
 	ByREST      TriggeredBy = "rest_api"
+	ByAsset     TriggeredBy = "asset"
+	ByBackfill  TriggeredBy = "backfill"
 )
 
 // Key identifies a task instance: (dag_id, run_id, task_id, map_index). MapIndex is -1 for an unmapped task.

@@ -42,6 +42,18 @@ func (t *Task) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// DecodeJSON reads one JSON value as Params hold it: integers are int64 (json.Number beyond its range), other numbers
+// float64.
+func DecodeJSON(raw []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var value any
+	if err := d.Decode(&value); err != nil {
+		return nil, err
+	}
+	return exactNumbers(value), nil
+}
+
 func exactNumbers(value any) any {
 	switch v := value.(type) {
 	case json.Number:

@@ -3,8 +3,10 @@ package examples
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,10 +24,18 @@ import (
 // example is what a run of an example must come to.
 type example struct {
 	file string
-	// states are the task states after the run; every task not named is a success.
+	// states are the task states after the run, those of mapped instances by "task index"; every one not named is a success.
 	states map[string]dag.State
 	// logged are texts that must stand in the log of a task.
 	logged map[string]string
+	// needs is a program without which the example is not run, "" when there is none.
+	needs string
+	// connection is one that the example needs beside aws_default: NAME=value, with %s for a folder of the test's own.
+	connection string
+	// beyondEmbedded says what the embedded service cannot do of this example, "" when it can do all of it.
+	beyondEmbedded string
+	// prepare makes in moto what the example needs there beside the state machines.
+	prepare func(t *testing.T, endpoint string)
 	// beyondMoto says what moto cannot do of this example, "" when it can do all of it.
 	beyondMoto string
 }
@@ -61,6 +71,26 @@ var all = map[string]example{
 	"daily_report": {
 		file:   "daily_report.yaml",
 		logged: map[string]string{"publish": "published sales of 2026-11-20 (2026-W47)"},
+	},
+	"nightly_batch": {
+		file:           "nightly_batch.yaml",
+		logged:         map[string]string{"done": "crunched s3://night/2026-11-20"},
+		beyondEmbedded: "the embedded service is Step Functions alone",
+		prepare:        createNight,
+	},
+	"python_tasks": {
+		file:   "python_tasks.yaml",
+		needs:  "python3",
+		states: map[string]dag.State{"cold_report": dag.StateSkipped, "measure 2": dag.StateSkipped},
+		logged: map[string]string{
+			"cities": "measuring 3 cities on 2026-11-20", "warm_report": "20 November: Lisbon is the warmest of python_tasks",
+			"tell": "Lisbon is interesting", "choose": "Branch into warm_report",
+		},
+	},
+	"sql_report": {
+		file:       "sql_report.yaml",
+		logged:     map[string]string{"report": "best of 2026-11-20: clogs 80"},
+		connection: `GUST_CONN_SALES_DB={"conn_type": "sqlite", "host": "%s/sales.db"}`,
 	},
 }
 
@@ -98,6 +128,9 @@ func TestExamples(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if all[name].beyondEmbedded != "" {
+				t.Skip(all[name].beyondEmbedded)
+			}
 			all[name].run(t, name, settings(t), nil)
 		})
 	}
@@ -106,8 +139,14 @@ func TestExamples(t *testing.T) {
 // run runs the example once in the foreground, for a fixed logical date, and checks what came of it.
 func (e example) run(t *testing.T, name string, cfg *config.Config, sources []string) {
 	t.Helper()
+	if _, err := exec.LookPath(e.needs); e.needs != "" && err != nil {
+		t.Skip(e.needs + " is not installed")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	if e.connection != "" {
+		sources = append(slices.Clone(sources), strings.ReplaceAll(e.connection, "%s", t.TempDir()))
+	}
 	a, err := app.Open(ctx, cfg, app.Options{Environ: sources})
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +174,11 @@ func (e example) run(t *testing.T, name string, cfg *config.Config, sources []st
 	}
 	for _, ti := range result.Tasks {
 		want := dag.StateSuccess
-		if s, ok := e.states[ti.TaskID]; ok {
+		name := ti.TaskID
+		if ti.MapIndex >= 0 {
+			name = fmt.Sprintf("%s %d", ti.TaskID, ti.MapIndex)
+		}
+		if s, ok := e.states[name]; ok {
 			want = s
 		}
 		log := logOf(t, cfg, ti)

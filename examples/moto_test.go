@@ -1,34 +1,32 @@
 package examples
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net"
-	"net/http"
+	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/batch"
+	batchtypes "github.com/aws/aws-sdk-go-v2/service/batch/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"gust/connections/awsconn/mototest"
 )
+
+// motoConfig: by default moto only pretends to execute state machines, and runs functions and jobs in containers.
+const motoConfig = `{"stepfunctions": {"execute_state_machine": true}, "lambda": {"use_docker": false}, "batch": {"use_docker": false}}`
 
 // TestExamplesAgainstMoto runs the same files, unchanged, against another implementation of Step Functions.
 func TestExamplesAgainstMoto(t *testing.T) {
 	t.Parallel()
-	server := filepath.Join(os.Getenv("GUST_TEST_TOOLS"), "python", "bin", "moto_server")
-	if _, err := os.Stat(server); os.Getenv("GUST_TEST_TOOLS") == "" || err != nil {
-		t.Skip("moto's server is missing: `make test` installs it")
-	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,63 +36,15 @@ func TestExamplesAgainstMoto(t *testing.T) {
 			}
 			// A server for each example: once moto has run an execution with a Wait state it answers every further
 			// StartExecution with status 500 (it copies its running machines and cannot copy their threads).
-			endpoint := startMoto(t, server)
+			endpoint := mototest.Start(t, motoConfig)
 			createMachines(t, endpoint)
+			if e.prepare != nil {
+				e.prepare(t, endpoint)
+			}
 			connection := fmt.Sprintf(`GUST_CONN_AWS_DEFAULT={"conn_type": "aws", "login": "k", "password": "secret-of-moto", `+
 				`"extra": {"region_name": "us-east-1", "endpoint_url": %q}}`, endpoint)
 			e.run(t, name, settings(t), []string{connection})
 		})
-	}
-}
-
-// startMoto starts the server on a free port of the loopback interface; it ends with the test.
-func startMoto(t *testing.T, server string) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, server, "-H", "127.0.0.1", "-p", port)
-	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s", "AWS_DEFAULT_REGION=us-east-1")
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait() // killed on purpose
-	})
-	endpoint := "http://" + address
-	// By default moto only pretends to execute state machines.
-	body := `{"stepfunctions": {"execute_state_machine": true}}`
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	retry := time.NewTicker(100 * time.Millisecond)
-	defer retry.Stop()
-	for {
-		response, err := http.Post(endpoint+"/moto-api/config", "application/json", strings.NewReader(body))
-		if err == nil {
-			_, err = io.Copy(io.Discard, response.Body)
-			err = errors.Join(err, response.Body.Close())
-			if err == nil && response.StatusCode < 300 {
-				return endpoint
-			}
-		}
-		select {
-		case <-retry.C:
-		case <-deadline.C:
-			t.Fatalf("moto does not answer: %v\n%s", err, output.String())
-		}
 	}
 }
 
@@ -121,5 +71,50 @@ func createMachines(t *testing.T, endpoint string) {
 		if err != nil {
 			t.Fatalf("create %s: %v", name, err)
 		}
+	}
+}
+
+// createNight creates the function, the queue and the job definition of nightly_batch.
+func createNight(t *testing.T, endpoint string) {
+	t.Helper()
+	mototest.Query(t, endpoint, "iam", url.Values{
+		"Action": {"CreateRole"}, "Version": {"2010-05-08"}, "RoleName": {"any"}, "AssumeRolePolicyDocument": {
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`},
+	})
+	const role = "arn:aws:iam::123456789012:role/any"
+	keys := credentials.NewStaticCredentialsProvider("k", "s", "")
+	functions := lambda.New(lambda.Options{Region: "us-east-1", BaseEndpoint: aws.String(endpoint), Credentials: keys})
+	_, err := functions.CreateFunction(t.Context(), &lambda.CreateFunctionInput{
+		FunctionName: aws.String("plan-night"), Role: aws.String(role), PackageType: lambdatypes.PackageTypeImage,
+		Code: &lambdatypes.FunctionCode{ImageUri: aws.String("123456789012.dkr.ecr.us-east-1.amazonaws.com/plan:latest")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mototest.Post(endpoint+"/moto-api/static/lambda-simple/response", `{"results": ["{\"input\": \"s3://night/2026-11-20\"}"]}`); err != nil {
+		t.Fatal(err)
+	}
+	jobs := batch.New(batch.Options{Region: "us-east-1", BaseEndpoint: aws.String(endpoint), Credentials: keys})
+	machines, err := jobs.CreateComputeEnvironment(t.Context(), &batch.CreateComputeEnvironmentInput{
+		ComputeEnvironmentName: aws.String("machines"), Type: batchtypes.CETypeUnmanaged, ServiceRole: aws.String(role),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = jobs.CreateJobQueue(t.Context(), &batch.CreateJobQueueInput{
+		JobQueueName: aws.String("night"), Priority: aws.Int32(1), State: batchtypes.JQStateEnabled,
+		ComputeEnvironmentOrder: []batchtypes.ComputeEnvironmentOrder{{ComputeEnvironment: machines.ComputeEnvironmentArn, Order: aws.Int32(1)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = jobs.RegisterJobDefinition(t.Context(), &batch.RegisterJobDefinitionInput{
+		JobDefinitionName: aws.String("crunch"), Type: batchtypes.JobDefinitionTypeContainer, ContainerProperties: &batchtypes.ContainerProperties{
+			Image: aws.String("crunch"), Command: []string{"crunch"},
+			Memory: aws.Int32(128), Vcpus: aws.Int32(1), //nolint:staticcheck // moto writes newer requirements as the SDK cannot read them
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the foreign programs that tests compare against or talk to, into the folder $1: a Python environment with
-# moto's server, the AWS CLI, boto3, croniter, pendulum and Jinja2, and the npm package jsonata. Needs a package client
-# (apt-get) only when Python, Node.js or a C compiler (for the race detector) is missing. Does nothing when everything is
-# there.
+# moto's server, the AWS CLI, boto3, croniter, pendulum and Jinja2; the npm package jsonata; and PostgreSQL and MariaDB,
+# whose servers the tests start themselves. Needs a package client (apt-get) only when Python, Node.js, a C compiler (for
+# the race detector) or a database is missing; without the databases their tests are skipped. Does nothing when
+# everything is there.
 set -euo pipefail
 tools=${1:?usage: test-tools.sh DIR}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,6 +25,19 @@ need() { # need COMMAND PACKAGE...: apt-get install the packages when the comman
 need gcc gcc libc6-dev
 need bash bash
 need python3 python3 python3-venv
+
+want() { # want FILE-PATTERN PACKAGE: apt-get install the package when no such file exists, if that is possible
+	compgen -G "$1" >/dev/null && return
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "test-tools: $2 is missing, its tests are skipped" >&2
+		return
+	fi
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null ||
+		echo "test-tools: $2 cannot be installed, its tests are skipped" >&2
+}
+
+want '/usr/lib/postgresql/*/bin/initdb' postgresql
+want '/usr/sbin/mariadbd' mariadb-server
 if [ ! -f "$stamp" ] || ! cmp -s "$requirements" "$stamp"; then
 	rm -rf "$tools/python"
 	mkdir -p "$tools"

@@ -67,9 +67,13 @@ func (b *Base) Validate() error {
 	return nil
 }
 
-// Parks reports whether the wait is parked in the trigger loop.
+// Parks reports whether the wait is parked in the trigger loop. A sensor with a method NeedsWorker says with it that a
+// look, such as one that calls Python, is made on a worker; it then waits in reschedule mode.
 func (b *Base) Parks() bool {
 	if _, ok := b.self.(Waiter); !ok || b.SilentFail {
+		return false
+	}
+	if w, ok := b.self.(interface{ NeedsWorker() bool }); ok && w.NeedsWorker() {
 		return false
 	}
 	return b.deferrable()

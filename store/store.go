@@ -44,6 +44,9 @@ type Store interface {
 	Runs
 	TaskInstances
 	XComs
+	Edits
+	Backfills
+	Assets
 	Variables
 	Connections
 	Pools
@@ -71,6 +74,11 @@ type Snapshot struct {
 	// LastScheduled is, by dag id, the latest scheduled run (by RunAfter), finished or not.
 	LastScheduled map[string]dag.Run
 	ImportErrors  []ImportError
+	// AssetEvents are those from the smallest AssetCursor on, LastAssetEvent is the ID of the latest of all.
+	AssetEvents    []dag.AssetEvent
+	LastAssetEvent int64
+	// Callbacks are due and have not been carried out, oldest first.
+	Callbacks []dag.CallbackRequest
 }
 
 // ActiveRun is an unfinished run.
@@ -91,6 +99,12 @@ type Refresh struct {
 	Pools []Pool
 	// Queued are the queued runs, oldest RunAfter first.
 	Queued []dag.Run
+	// Edits counts the edits so far: when it has grown, rows that the scheduler holds have changed.
+	Edits int64
+	// Backfills are those that are not completed.
+	Backfills []Backfill
+	// AssetRequests are events that other processes ask for, oldest first; their ID is that of the request.
+	AssetRequests []dag.AssetEvent
 }
 
 // Changes is one batch of the scheduler. Later entries for one key win; a later RunChange or TaskChange of a key must
@@ -115,12 +129,21 @@ type Changes struct {
 	// whose Try is below that of the batch's TaskChange of that key counts as cleared.
 	XComsClear []dag.Key
 	Heartbeat  *Heartbeat
+	// BackfillsDone are backfills whose last run has ended.
+	BackfillsDone []int64
+	// AssetEvents are new; AssetRequestsDone are the requests that they answer.
+	AssetEvents       []dag.AssetEvent
+	AssetRequestsDone []int64
+	// Callbacks are due; CallbacksDone have been carried out, or given up.
+	Callbacks     []dag.CallbackRequest
+	CallbacksDone []int64
 }
 
 // Empty reports whether there is nothing to write.
 func (c *Changes) Empty() bool {
 	return len(c.Dags)+len(c.Pauses)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
-		len(c.History)+len(c.XComs)+len(c.XComsClear) == 0 && c.Heartbeat == nil
+		len(c.History)+len(c.XComs)+len(c.XComsClear)+len(c.BackfillsDone)+len(c.AssetEvents)+len(c.AssetRequestsDone)+
+		len(c.Callbacks)+len(c.CallbacksDone) == 0 && c.Heartbeat == nil
 }
 
 // RunChange writes a run. New inserts (ErrExists when there is one), otherwise the row must be in state From.
@@ -130,9 +153,11 @@ type RunChange struct {
 	Run  dag.Run
 }
 
-// TaskChange writes a task instance. New inserts, otherwise the row must be in state From with try number FromTry.
+// TaskChange writes a task instance. New inserts, otherwise the row must be in state From with try number FromTry. Gone
+// deletes the row: that of a mapped task whose instances take its place.
 type TaskChange struct {
 	New     bool
+	Gone    bool
 	From    dag.State
 	FromTry int
 	Task    dag.TaskInstance
@@ -173,6 +198,8 @@ type DagRow struct {
 	NextRun      time.Time
 	LastParsed   time.Time
 	ParseSeconds float64
+	// AssetCursor is the ID of the first asset event that the DAG has not been run for; 0 when it waits for no asset.
+	AssetCursor int64
 }
 
 // ImportError is a file that could not be loaded. Text holds every problem, one per line.
@@ -232,6 +259,120 @@ type XComs interface {
 	// an interrupted attempt counts as earlier although it has the same try number), or ErrNotFound.
 	XComPrevious(ctx context.Context, key dag.Key, name string) (*XCom, error)
 	XComList(ctx context.Context, key dag.Key) ([]XCom, error)
+	// XComMapped returns what the instances of a mapped task have pushed under name, by map index.
+	XComMapped(ctx context.Context, run dag.RunKey, taskID, name string) ([]XCom, error)
+}
+
+// Edits changes what has run already (Airflow: clearing, marking, notes). The scheduler takes it as it finds it.
+type Edits interface {
+	// EditApply makes all changes in one transaction. Task instances and runs that do not exist are ErrNotFound, and
+	// nothing is changed then.
+	EditApply(ctx context.Context, edit *Edit) error
+	// RunNoteSet and TaskNoteSet replace a note; "" removes it.
+	RunNoteSet(ctx context.Context, key dag.RunKey, note string) error
+	TaskNoteSet(ctx context.Context, key dag.Key, note string) error
+	// RunsDelete deletes finished runs with everything that belongs to them, and returns how many there were. Runs that
+	// are not finished stay.
+	RunsDelete(ctx context.Context, params *RunsDeleteParams) (int, error)
+	// DagDelete deletes a DAG with its runs; it comes back when its file still defines it. ErrConflict while it has
+	// unfinished runs.
+	DagDelete(ctx context.Context, dagID string) error
+}
+
+// Edit is what to clear and mark.
+type Edit struct {
+	// At is the time of the edit: end dates of what is marked.
+	At time.Time
+	// Clear lets task instances run again. The try is archived and MaxTries becomes the try number plus Retries. What
+	// runs becomes restarting, everything else has no state any more. Finished runs are queued again.
+	Clear []ClearTask
+	// LatestVersion lets cleared runs go on with the latest version of their DAG instead of the one they began with.
+	LatestVersion bool
+	// Tasks and Runs set states (success, failed, skipped; success, failed). A running attempt is killed.
+	Tasks []SetTask
+	Runs  []SetRun
+}
+
+// ClearTask is a task instance to be cleared; Retries are those of its task.
+type ClearTask struct {
+	Key     dag.Key
+	Retries int
+}
+
+// SetTask sets the state of a task instance.
+type SetTask struct {
+	Key   dag.Key
+	State dag.State
+}
+
+// SetRun sets the state of a run. Queued opens a finished one again.
+type SetRun struct {
+	Key   dag.RunKey
+	State dag.RunState
+}
+
+// RunsDeleteParams say which finished runs are deleted; zero fields do not filter, but one of them must be set.
+type RunsDeleteParams struct {
+	DagIDs, NotDagIDs []string
+	RunID             string
+	// EndedBefore is compared with the end of the run. The latest scheduled run of a DAG stays then: its schedule goes on
+	// from it.
+	EndedBefore time.Time
+	// Limit bounds how many runs are deleted in this call; 0 means 1,000.
+	Limit int
+	// DryRun only counts, without a limit.
+	DryRun bool
+}
+
+// ReprocessBehavior says what a backfill does with dates that have a run (Airflow: reprocess_behavior).
+type ReprocessBehavior string
+
+// Reprocess behaviours.
+const (
+	ReprocessNone      ReprocessBehavior = "none"
+	ReprocessFailed    ReprocessBehavior = "failed"
+	ReprocessCompleted ReprocessBehavior = "completed"
+)
+
+// Backfill is a range of runs of a DAG that people ask for.
+type Backfill struct {
+	ID            int64
+	DagID         string
+	From, To      time.Time // inclusive
+	Conf          json.RawMessage
+	IsPaused      bool
+	Reprocess     ReprocessBehavior
+	RunBackwards  bool
+	MaxActiveRuns int
+	CreatedAt     time.Time
+	CompletedAt   time.Time // zero while it runs
+	// LatestVersion lets runs that are made again go on with the latest version of the DAG. It matters to BackfillCreate
+	// only and is not stored.
+	LatestVersion bool
+}
+
+// Backfills stores backfills. Their runs carry dag.Run.BackfillID.
+type Backfills interface {
+	// BackfillCreate stores a backfill together with its runs, and gives it its ID. Runs that are new are inserted
+	// queued; those of Again exist, are finished, and are cleared and queued again. ErrExists when the DAG has a backfill
+	// that is not completed, or a new run's id or logical date is taken.
+	BackfillCreate(ctx context.Context, b *Backfill, runs []dag.Run, again []ClearTask) error
+	BackfillGet(ctx context.Context, id int64) (*Backfill, error)
+	// BackfillList returns the backfills of a DAG, or of all DAGs when dagID is "", newest first.
+	BackfillList(ctx context.Context, dagID string) ([]Backfill, error)
+	BackfillSetPaused(ctx context.Context, id int64, paused bool) error
+	// BackfillCancel completes a backfill and fails its queued runs. Those that run go on.
+	BackfillCancel(ctx context.Context, id int64, at time.Time) error
+}
+
+// Assets reads and asks for asset events.
+type Assets interface {
+	// AssetEventList returns the latest events, newest first; name "" means of all assets. 0 means 100, at most 10,000.
+	AssetEventList(ctx context.Context, name string, limit int) ([]dag.AssetEvent, error)
+	// AssetEventsGet returns events by ID, in the order of their IDs; those that do not exist are left out.
+	AssetEventsGet(ctx context.Context, ids []int64) ([]dag.AssetEvent, error)
+	// AssetRequest asks the scheduler for an event of an asset (Airflow: materialize, create asset event).
+	AssetRequest(ctx context.Context, event *dag.AssetEvent) error
 }
 
 // Variable is a row of variables. Value is ciphertext when Encrypted.

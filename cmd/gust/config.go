@@ -68,7 +68,7 @@ func (c *cli) complete(cmd *cobra.Command, names func(*app.App) ([]string, error
 }
 
 func (c *cli) configCommand() *cobra.Command {
-	return group("config", "Show the settings", "settings", c.configList(), c.configGetValue())
+	return group("config", "Show the settings", "settings", c.configList(), c.configGetValue(), c.configLint())
 }
 
 func (c *cli) configList() *cobra.Command {
@@ -183,6 +183,22 @@ func (c *cli) configGetValue() *cobra.Command {
 				return &exitError{codeNotFound, fmt.Errorf("%w; see `gust config list`", err)}
 			}
 			c.printf("%s\n", e.Value)
+			return nil
+		},
+	}
+}
+
+func (c *cli) configLint() *cobra.Command {
+	return &cobra.Command{
+		Use: "lint", Short: "Check the configuration file and the variables", Args: arguments(),
+		Long:    "Check the configuration file and the GUST__ variables: every problem with its place and the nearest name. Exits with 2\nwhen there is one.",
+		Example: "  gust config lint",
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := c.config()
+			if err != nil {
+				return err
+			}
+			c.printf("No issues found in %s.\n", cmp.Or(shorten(cfg.File()), "the environment; there is no configuration file"))
 			return nil
 		},
 	}

@@ -215,9 +215,10 @@ func (c *cli) connectionsExport() *cobra.Command {
 func (c *cli) connectionsTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test CONN_ID",
-		Short: "Test a connection: ask AWS who it is, an HTTP host for its base URL",
+		Short: "Test a connection: ask AWS who it is, an HTTP host for its base URL, a database for its version",
 		Long: "Test a connection. For AWS this calls STS GetCallerIdentity, which proves the credentials, not the permissions.\n" +
-			"For HTTP it is a GET of the connection's base URL; a status of 400 or above is a failure.",
+			"For HTTP it is a GET of the connection's base URL; a status of 400 or above is a failure. PostgreSQL, MySQL and SQLite\n" +
+			"are asked for their version.",
 		Example: "  gust connections test aws_prod",
 		Args:    arguments("CONN_ID"), ValidArgsFunction: c.completeConnections,
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/admincmd"
+	"gust/cmd/gust/lookcmd"
 	"gust/dag"
 	"gust/dag/dagfile"
 	"gust/internal/app"
@@ -20,9 +22,11 @@ import (
 )
 
 func (c *cli) dagsCommand() *cobra.Command {
-	return group("dags", "List, trigger, test and draw pipelines", "pipelines",
+	return group("dags", "List, trigger, test and draw pipelines", "pipelines", append([]*cobra.Command{
 		c.dagsList(), c.dagsImportErrors(), c.dagsDetails(), c.dagsShow(), c.dagsTrigger(), c.dagsTest(),
-		c.dagsPause(true), c.dagsPause(false), c.dagsState(), c.dagsListRuns(), c.dagsNextExecution())
+		c.dagsPause(true), c.dagsPause(false), c.dagsState(), c.dagsListRuns(), c.dagsNextExecution(), c.dagsLint(), c.dagsSchema(),
+		admincmd.Commands{Host: c.lend()}.ListJobs(),
+	}, lookcmd.Commands{Host: c.lend()}.Dags()...)...)
 }
 
 // dagColumns are what `dags list` can show, by column name.

@@ -9,11 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/admincmd"
 	"gust/internal/app"
 )
 
 func (c *cli) dbCommand() *cobra.Command {
-	return group("db", "Create, check and reset the database", "system", c.dbMigrate(), c.dbCheck(), c.dbReset())
+	return group("db", "Create, check, clean and reset the database", "system",
+		append([]*cobra.Command{c.dbMigrate(), c.dbCheck(), c.dbReset()}, admincmd.Commands{Host: c.lend()}.DB()...)...)
 }
 
 func (c *cli) dbMigrate() *cobra.Command {

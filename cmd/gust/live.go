@@ -33,9 +33,11 @@ type liveRun struct {
 
 	// The rest belongs to the loop.
 	state dag.Run
-	tasks map[string]dag.TaskInstance
-	tails map[dag.Attempt]*tail
-	order map[string]int // of tasks
+	tasks map[string]dag.TaskInstance // by instanceName
+	// mapped counts the instances of each mapped task by state.
+	mapped map[string]map[dag.State]int
+	tails  map[dag.Attempt]*tail
+	order  map[string]int // of tasks
 }
 
 // tail is how far an attempt's log has been printed.
@@ -56,7 +58,7 @@ func newLiveRun(s *screen, d *dag.DAG, run dag.RunKey, logs string, now func() t
 	l := &liveRun{
 		screen: s, logs: logs, dag: d, run: run, now: now,
 		quit: make(chan struct{}), done: make(chan struct{}), changed: make(chan struct{}, 1),
-		tasks: map[string]dag.TaskInstance{}, tails: map[dag.Attempt]*tail{}, order: map[string]int{},
+		tasks: map[string]dag.TaskInstance{}, mapped: map[string]map[dag.State]int{}, tails: map[dag.Attempt]*tail{}, order: map[string]int{},
 	}
 	for i, t := range d.Tasks {
 		l.order[t.ID] = i
@@ -120,8 +122,18 @@ func (l *liveRun) loop() {
 }
 
 func (l *liveRun) task(ti dag.TaskInstance) {
-	before := l.tasks[ti.TaskID]
-	l.tasks[ti.TaskID] = ti
+	name := instanceName(ti.Key)
+	before, seen := l.tasks[name]
+	l.tasks[name] = ti
+	if ti.MapIndex >= 0 {
+		if l.mapped[ti.TaskID] == nil {
+			l.mapped[ti.TaskID] = map[dag.State]int{}
+		}
+		if seen {
+			l.mapped[ti.TaskID][before.State]--
+		}
+		l.mapped[ti.TaskID][ti.State]++
+	}
 	if len(l.dag.Tasks) <= maxLoggedTasks {
 		// Of changes that follow quickly only the last may be told: earlier tries are shown too.
 		for try := max(before.TryNumber, 1); try <= ti.TryNumber; try++ {
@@ -139,7 +151,7 @@ func (l *liveRun) task(ti dag.TaskInstance) {
 	if ti.Error != "" && ti.State != dag.StateSuccess {
 		text += "  " + firstLine(ti.Error)
 	}
-	discard(fmt.Fprintf(l.screen, "%s  %s  %s\n", clock(l.now()), pad(ti.TaskID, l.width()), text))
+	discard(fmt.Fprintf(l.screen, "%s  %s  %s\n", clock(l.now()), pad(name, l.width()), text))
 }
 
 // follow shows the log of a try from when it has begun until it has ended.
@@ -158,13 +170,29 @@ func (l *liveRun) follow(ti dag.TaskInstance, try int) {
 	tl.over = over
 }
 
+// instanceName is how a task instance is called on the screen: a mapped one with its number.
+func instanceName(k dag.Key) string {
+	if k.MapIndex < 0 {
+		return k.TaskID
+	}
+	return fmt.Sprintf("%s[%d]", k.TaskID, k.MapIndex)
+}
+
 func clock(at time.Time) string { return at.Format("15:04:05.000") }
 
 // width is how many columns the names of tasks take.
 func (l *liveRun) width() int {
 	width := 0
 	for _, t := range l.dag.Tasks {
-		width = max(width, utf8.RuneCountInString(t.ID))
+		name := t.ID
+		if t.Mapped != nil {
+			instances := 0
+			for _, n := range l.mapped[t.ID] {
+				instances += n
+			}
+			name = fmt.Sprintf("%s[%d]", t.ID, max(instances-1, 0))
+		}
+		width = max(width, utf8.RuneCountInString(name))
 	}
 	return min(width, maxNameWidth)
 }
@@ -178,6 +206,9 @@ func (l *liveRun) drain() {
 	slices.SortFunc(attempts, func(a, b dag.Attempt) int {
 		if byTask := l.order[a.TaskID] - l.order[b.TaskID]; byTask != 0 {
 			return byTask
+		}
+		if a.MapIndex != b.MapIndex {
+			return a.MapIndex - b.MapIndex
 		}
 		return a.TryNumber - b.TryNumber
 	})
@@ -242,7 +273,7 @@ func (l *liveRun) line(out *bytes.Buffer, a dag.Attempt, raw []byte) {
 	case "debug":
 		return
 	}
-	name := paint(l.screen.colours, "deferred", pad(a.TaskID, l.width()))
+	name := paint(l.screen.colours, "deferred", pad(instanceName(a.Key), l.width()))
 	if !l.screen.live {
 		name = clock(at) + "  " + name
 	}
@@ -296,7 +327,7 @@ func (l *liveRun) active(n int) []*dag.Task {
 		if len(out) >= n {
 			return out
 		}
-		switch l.tasks[t.ID].State {
+		switch l.stateOf(t) {
 		case dag.StateRunning, dag.StateDeferred, dag.StateUpForRetry, dag.StateUpForReschedule, dag.StateFailed:
 			out = append(out, t)
 		}
@@ -304,7 +335,38 @@ func (l *liveRun) active(n int) []*dag.Task {
 	return out
 }
 
+// telling are the states of a mapped task's instances in the order in which one of them stands for the task.
+var telling = []dag.State{
+	dag.StateFailed, dag.StateRunning, dag.StateUpForRetry, dag.StateUpForReschedule, dag.StateDeferred, dag.StateRestarting,
+	dag.StateQueued, dag.StateScheduled, dag.StateNone, dag.StateUpstreamFailed, dag.StateSkipped, dag.StateSuccess, dag.StateRemoved,
+}
+
+// stateOf is the state of a task; of a mapped one, that of the instance which tells most.
+func (l *liveRun) stateOf(t *dag.Task) dag.State {
+	for _, st := range telling {
+		if l.mapped[t.ID][st] > 0 {
+			return st
+		}
+	}
+	return l.tasks[t.ID].State
+}
+
+// mappedLine shows how many instances of a mapped task are in each state.
+func (l *liveRun) mappedLine(t *dag.Task, width int) string {
+	state := l.stateOf(t).String()
+	text := symbol(state) + " " + pad(t.ID, width) + " "
+	for _, st := range dag.TaskStates {
+		if n := l.mapped[t.ID][st]; n > 0 {
+			text += fmt.Sprintf(" %s %d ", strings.Replace(st.String(), "none", "waiting", 1), n)
+		}
+	}
+	return paint(l.screen.colours, state, strings.TrimRight(text, " "))
+}
+
 func (l *liveRun) taskLine(t *dag.Task, width int, now time.Time) string {
+	if len(l.mapped[t.ID]) > 0 {
+		return l.mappedLine(t, width)
+	}
 	ti := l.tasks[t.ID]
 	state := ti.State.String()
 	shown := state
@@ -340,7 +402,7 @@ func (l *liveRun) taskLine(t *dag.Task, width int, now time.Time) string {
 func (l *liveRun) counts() string {
 	n := map[string]int{}
 	for _, t := range l.dag.Tasks {
-		n[l.tasks[t.ID].State.String()]++
+		n[l.stateOf(t).String()]++
 	}
 	text := fmt.Sprintf("%d tasks:", len(l.dag.Tasks))
 	for _, s := range dag.TaskStates {

@@ -57,7 +57,7 @@ func TestScript(t *testing.T) {
 	})
 }
 
-const scriptConfig = "core:\n  dags_folder: dags\nstepfunctions:\n  port: 0\n  state_machines_folder: machines\n"
+const scriptConfig = "core:\n  dags_folder: dags\nstepfunctions:\n  port: 0\n  state_machines_folder: machines\napi:\n  enabled: false\n"
 
 func setUpScript(env *testscript.Env) error {
 	env.Vars = append(env.Vars, "TZ=UTC", "HOME="+env.WorkDir+"/home", "TERM=xterm",

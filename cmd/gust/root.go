@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/admincmd"
+	"gust/cmd/gust/lookcmd"
+	"gust/cmd/gust/runcmd"
 	"gust/connections"
 	"gust/internal/app"
 	"gust/internal/variables"
@@ -64,9 +66,9 @@ func execute(ctx context.Context, args []string, std streams) int {
 func exitCode(ctx context.Context, err error) int {
 	var (
 		exit       *exitError
+		coded      interface{ ExitCode() int }
 		noDAG      *app.NoDAGError
 		noVariable *variables.NotFoundError
-		coded      interface{ ExitCode() int }
 	)
 	switch {
 	case errors.As(err, &exit):
@@ -106,13 +108,17 @@ Exit codes: 0 success, 1 failed, 2 wrong usage or configuration, 3 a run ended a
 
 func newRoot(std streams) *cobra.Command {
 	c := &cli{streams: std, environ: os.Environ()}
+	runs := runcmd.Commands{Host: c.lend()}
+	look := lookcmd.Commands{Host: c.lend()}
+	admin := admincmd.Commands{Host: c.lend()}
 	root := group("gust", "Run pipelines of batch jobs and Step Functions executions", "",
 		c.standaloneCommand(), c.schedulerCommand(),
-		c.dagsCommand(), c.tasksCommand(), c.operatorsCommand(),
+		c.dagsCommand(), runs.Runs(), c.tasksCommand(), runs.Backfill(), look.Assets(), look.Triggers(), c.operatorsCommand(),
 		c.connectionsCommand(), c.variablesCommand(), c.poolsCommand(), c.configCommand(), c.rotateCommand("settings"),
 		c.sfnCommand(),
 		c.dbCommand(), c.infoCommand(), c.versionCommand(), c.completionCommand(),
 	)
+	root.AddCommand(admin.System()...)
 	root.Long = rootLong
 	root.Example = "  gust standalone\n  gust dags test examples/order_pipeline.yaml"
 	root.Version = version.Version
@@ -120,7 +126,6 @@ func newRoot(std streams) *cobra.Command {
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	root.SetVersionTemplate("gust {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.configPath, "config", os.Getenv("GUST_CONFIG"), "the configuration `FILE` (default: config.yaml in this folder, if there is one)")
@@ -133,9 +138,21 @@ func newRoot(std streams) *cobra.Command {
 		&cobra.Group{ID: "system", Title: "The system itself:"},
 	)
 	root.SetHelpCommandGroupID("system")
-	// A command that holds others does nothing by itself: its usage is that of its commands.
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1))
+	root.SetUsageFunc(usage)
 	return root
+}
+
+// usage writes how a command is called. One that holds others does nothing by itself: its usage is that of its commands.
+//
+// Written with cobra's own function and not with a template: a program that reaches text/template keeps every method of
+// every type, which for the AWS clients means code for hundreds of calls nobody makes.
+func usage(cmd *cobra.Command) error {
+	if cmd.HasAvailableSubCommands() {
+		run := cmd.RunE
+		cmd.RunE = nil
+		defer func() { cmd.RunE = run }()
+	}
+	return new(cobra.Command).UsageFunc()(cmd)
 }
 
 // group is a command that only holds others: called alone it teaches them, called with an unknown one it names the

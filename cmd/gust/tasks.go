@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/runcmd"
 	"gust/dag"
 	"gust/internal/app"
 	"gust/runner/tasklog"
@@ -19,7 +20,9 @@ import (
 
 func (c *cli) tasksCommand() *cobra.Command {
 	return group("tasks", "List, test and look at tasks", "pipelines",
-		c.tasksList(), c.tasksTest(), c.tasksRender(), c.tasksState(), c.tasksStates(), c.tasksLogs(), c.tasksFailedDeps())
+		append([]*cobra.Command{
+			c.tasksList(), c.tasksTest(), c.tasksRender(), c.tasksState(), c.tasksStates(), c.tasksLogs(), c.tasksFailedDeps(),
+		}, runcmd.Commands{Host: c.lend()}.Tasks()...)...)
 }
 
 // findTask finds a task of a DAG; a wrong name gets the nearest.
@@ -88,7 +91,7 @@ func (c *cli) tasksRender() *cobra.Command {
 		Example:           "  gust tasks render daily_report build 2026-11-21",
 		ValidArgsFunction: c.completeDagTask,
 	}
-	format := outputFlag(cmd)
+	index, format := mapIndexFlag(cmd), outputFlag(cmd)
 	cmd.RunE = c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 		d, _, err := c.findDAG(cmd, a, args[0])
 		if err != nil {
@@ -97,6 +100,9 @@ func (c *cli) tasksRender() *cobra.Command {
 		task, err := findTask(d, args[1])
 		if err != nil {
 			return err
+		}
+		if *index >= 0 && task.Mapped == nil {
+			return usagef("--map-index: task %s is not mapped", task.ID)
 		}
 		run, err := c.findRun(cmd, a, d.ID, args[2])
 		if err != nil {
@@ -108,7 +114,12 @@ func (c *cli) tasksRender() *cobra.Command {
 				return err
 			}
 		}
-		fields, err := a.Render(cmd.Context(), d, task, run)
+		if *index >= 0 {
+			if _, err := c.instance(cmd, a, args, *index); err != nil {
+				return err
+			}
+		}
+		fields, err := a.Render(cmd.Context(), d, task, run, *index)
 		if err != nil {
 			return err
 		}
@@ -205,8 +216,16 @@ func (c *cli) tasksStates() *cobra.Command {
 			return err
 		}
 		t := &table{columns: []string{"dag_id", "logical_date", "task_id", "state", "try_number", "start_date", "end_date", "error"}}
+		mapped := slices.ContainsFunc(list, func(ti dag.TaskInstance) bool { return ti.MapIndex >= 0 })
+		if mapped { // as Airflow has it: only where it says something
+			t.columns = append(t.columns, "map_index", "rendered_map_index")
+		}
 		for _, ti := range list {
-			t.add(ti.DagID, run.LogicalDate, ti.TaskID, ti.State, ti.TryNumber, ti.StartDate, ti.EndDate, firstLine(ti.Error))
+			row := []any{ti.DagID, run.LogicalDate, ti.TaskID, ti.State, ti.TryNumber, ti.StartDate, ti.EndDate, firstLine(ti.Error)}
+			if mapped {
+				row = append(row, ti.MapIndex, ti.RenderedMapIndex)
+			}
+			t.rows = append(t.rows, row)
 		}
 		return t.print(c.out, *format)
 	})
@@ -297,7 +316,7 @@ func (c *cli) tasksFailedDeps() *cobra.Command {
 func (c *cli) unmet(cmd *cobra.Command, a *app.App, args []string, mapIndex int) ([]string, error) {
 	ti, err := c.instance(cmd, a, args, mapIndex)
 	if err == nil {
-		return a.Unmet(cmd.Context(), ti.Key)
+		return a.Explain(cmd.Context(), ti.Key)
 	}
 	run, runErr := c.findRun(cmd, a, args[0], args[2])
 	if runErr != nil || run.State != dag.RunQueued {

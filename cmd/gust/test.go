@@ -226,6 +226,11 @@ func (c *cli) setRun(cmd *cobra.Command, a *app.App, test *app.TestRun, o testOp
 	if request.Conf, err = jsonObject(o.confFlag, o.conf); err != nil {
 		return err
 	}
+	if o.task == "" { // a single task may be tried with less than its DAG needs
+		if err := app.CheckConf(test.DAG, request.Conf); err != nil {
+			return err
+		}
+	}
 	if o.date != "" && o.task != "" {
 		recorded, err := c.existingRun(cmd, a, test.DAG.ID, o.date)
 		if err != nil {
@@ -299,9 +304,11 @@ func (c *cli) outcome(d *dag.DAG, r *app.TestResult, o testOptions) error {
 	states := map[string]string{}
 	for i := range r.Tasks {
 		t := &r.Tasks[i]
-		states[t.TaskID] = t.State.String()
+		if before := dag.State(states[t.TaskID]); before != dag.StateFailed && before != dag.StateUpstreamFailed {
+			states[t.TaskID] = t.State.String()
+		}
 		if t.State == dag.StateFailed {
-			c.printf("  %s failed: %s\n", t.TaskID, strings.ReplaceAll(strings.TrimSpace(t.Error), "\n", "\n    "))
+			c.printf("  %s failed: %s\n", instanceName(t.Key), strings.ReplaceAll(strings.TrimSpace(t.Error), "\n", "\n    "))
 		}
 	}
 	if o.showRun || o.saveRun != "" {

@@ -24,8 +24,59 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 		}
 	}
 	text := fmt.Sprintf("unknown command %q for %q", name, cmd.CommandPath())
-	return usagef("%s\nsee %q", text+didYouMean(name, names), cmd.CommandPath()+" --help")
+	near := didYouMean(name, names)
+	plural := slices.Contains(names, name+"s") // a slip, whatever has that name elsewhere
+	if elsewhere := elsewhere(cmd, name); elsewhere != "" && !plural {
+		near = "; " + elsewhere
+	}
+	return usagef("%s\nsee %q", text+near, cmd.CommandPath()+" --help")
 }
+
+// airflowCommands are commands of Airflow, of either version, that are something else here.
+var airflowCommands = map[string]string{
+	"dags backfill": "write `gust backfill create`",
+	"dags clear":    "write `gust runs clear` or `gust tasks clear`",
+	"db init":       "write `gust db migrate`",
+	"db upgrade":    "write `gust db migrate`",
+	"tasks run":     "write `gust tasks test`, or `gust dags trigger` for a whole run",
+	"webserver":     "there are no web pages; `gust scheduler` serves health and metrics",
+	"api-server":    "there are no web pages; `gust scheduler` serves health and metrics",
+	"triggerer":     "it is part of `gust scheduler`",
+	"dag-processor": "it is part of `gust scheduler`",
+	"celery":        "tasks run inside `gust scheduler`",
+	"kubernetes":    "tasks run inside `gust scheduler`",
+	"plugins":       "there are none; `gust operators list` shows what there is",
+	"providers":     "they are built in; `gust operators list` shows what there is",
+	"users":         "there are none: who reaches the home folder may do everything",
+	"roles":         "there are none: who reaches the home folder may do everything",
+}
+
+// elsewhere says where a command is that does not belong to cmd: what Airflow calls so, or the commands of that name in
+// other groups.
+func elsewhere(cmd *cobra.Command, name string) string {
+	path := strings.TrimSpace(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()) + " " + name)
+	if text, ok := airflowCommands[path]; ok {
+		return text
+	}
+	var found []string
+	for _, top := range cmd.Root().Commands() {
+		if top.Name() == name && top.IsAvailableCommand() {
+			found = append(found, "`"+top.CommandPath()+"`")
+		}
+		for _, sub := range top.Commands() {
+			if sub.Name() == name && sub.IsAvailableCommand() {
+				found = append(found, "`"+sub.CommandPath()+"`")
+			}
+		}
+	}
+	if len(found) == 0 || len(found) > mostElsewhere {
+		return ""
+	}
+	return "did you mean " + strings.Join(found, " or ") + "?"
+}
+
+// mostElsewhere is how many commands of a name are worth naming: "list" says nothing.
+const mostElsewhere = 3
 
 // didYouMean is the question after an unknown name, or "" when no name is near. A beginning that only one name has is
 // near too.
@@ -138,7 +189,7 @@ func withoutEffect(cmd *cobra.Command, name, shorthand, reason string) {
 }
 
 // mayBeEmpty are arguments that are free texts.
-var mayBeEmpty = []string{"VALUE", "DESCRIPTION"}
+var mayBeEmpty = []string{"VALUE", "DESCRIPTION", "[NOTE]"}
 
 // arguments wants these arguments, by name, so that the message says what is missing. Names that begin with "[" may be
 // left out.

@@ -20,6 +20,7 @@ type botocore struct {
 	appID          string
 	connectTimeout time.Duration // 0 = none
 	readTimeout    time.Duration // 0 = none
+	readSet        bool
 	noValidation   bool
 	maxPool        int
 	proxies        map[string]*url.URL // by scheme; nil = the environment's
@@ -258,6 +259,7 @@ func connectTimeout(b *botocore, value any) (err error) {
 }
 
 func readTimeout(b *botocore, value any) (err error) {
+	b.readSet = true
 	b.readTimeout, err = seconds(value)
 	return err
 }

@@ -88,7 +88,9 @@ func (l *loader) finish(cfg *aws.Config, endpoint string) {
 }
 
 // sdkIDs are the names of services in AWS_ENDPOINT_URL_<NAME> and in the profile.
-var sdkIDs = map[string]string{serviceSFN: "SFN", serviceSTS: "STS"}
+var sdkIDs = map[string]string{
+	serviceSFN: "SFN", serviceSTS: "STS", serviceLambda: "Lambda", serviceBatch: "Batch", serviceLogs: "CloudWatch Logs",
+}
 
 // configuredEndpoint reports whether environment or profile give the service an endpoint.
 func configuredEndpoint(cfg *aws.Config, service string) bool {

@@ -9,6 +9,9 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/batch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/smithy-go/logging"
 
@@ -33,19 +36,6 @@ type Pool struct {
 	absent sync.Once // the one line about aws_default
 }
 
-// Info describes a client.
-type Info struct {
-	Region string
-	// Partition is "aws", "aws-cn", "aws-us-gov", ...
-	Partition string
-	// Domain is the domain of the partition's console ("aws.amazon.com"), or "" when it is not known.
-	Domain string
-	// Endpoint is the endpoint_url of the connection, or "".
-	Endpoint string
-	// Warnings are settings without effect, each naming its key. They have been logged once.
-	Warnings []string
-}
-
 type entry struct {
 	stamp string
 	used  uint64
@@ -68,6 +58,23 @@ func NewPool(log *slog.Logger) *Pool {
 // SFN returns the Step Functions client for a task's parameters.
 func (p *Pool) SFN(ctx context.Context, r connections.Resolver, params Params) (*sfn.Client, Info, error) {
 	return client(ctx, p, r, params, serviceSFN, func(cfg aws.Config) *sfn.Client { return sfn.NewFromConfig(cfg) })
+}
+
+// Lambda returns the Lambda client for a task's parameters. It waits for an answer as long as a function may run.
+func (p *Pool) Lambda(ctx context.Context, r connections.Resolver, params Params) (*lambda.Client, Info, error) {
+	return client(ctx, p, r, params, serviceLambda, func(cfg aws.Config) *lambda.Client { return lambda.NewFromConfig(cfg) })
+}
+
+// Batch returns the Batch client for a task's parameters.
+func (p *Pool) Batch(ctx context.Context, r connections.Resolver, params Params) (*batch.Client, Info, error) {
+	return client(ctx, p, r, params, serviceBatch, func(cfg aws.Config) *batch.Client { return batch.NewFromConfig(cfg) })
+}
+
+// Logs returns the CloudWatch Logs client for a task's parameters.
+func (p *Pool) Logs(ctx context.Context, r connections.Resolver, params Params) (*cloudwatchlogs.Client, Info, error) {
+	return client(ctx, p, r, params, serviceLogs, func(cfg aws.Config) *cloudwatchlogs.Client {
+		return cloudwatchlogs.NewFromConfig(cfg)
+	})
 }
 
 // Config returns the configuration for any service, under the name of its boto3 client (that of service_config), with

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"gust/connections"
 	"gust/internal/param"
@@ -15,9 +16,15 @@ import (
 
 // The names of services in service_config are those of boto3's clients.
 const (
-	serviceSFN = "stepfunctions"
-	serviceSTS = "sts"
+	serviceSFN    = "stepfunctions"
+	serviceSTS    = "sts"
+	serviceLambda = "lambda"
+	serviceBatch  = "batch"
+	serviceLogs   = "logs"
 )
+
+// lambdaTimeout is the read timeout of Lambda: nothing comes back while a function runs, which it may for 15 minutes.
+const lambdaTimeout = 16 * time.Minute
 
 // settings is what a connection and a task's parameters come to, before anything is loaded.
 type settings struct {
@@ -335,6 +342,9 @@ func (s *settings) config(e *extra, p Params) (err error) {
 			ConnID: connID, Key: strings.Join(append([]string{key}, pe.Path...), "."), Problem: pe.Problem,
 			Expected: pe.Expected, Nearest: pe.Nearest,
 		}
+	}
+	if s.service == serviceLambda && !s.boto.readSet {
+		s.boto.readTimeout = lambdaTimeout
 	}
 	if own := s.boto.readTimeout; own > 0 { // 0 is none
 		s.boto.readTimeout = max(own, p.Patience)

@@ -1,11 +1,9 @@
 package dagfile
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"gust/dag"
@@ -14,10 +12,10 @@ import (
 // scope is what tasks inherit: the DAG's default_args, or a task group's over its parent's.
 type scope struct {
 	zone  *time.Location
-	proto dag.Task            // the BaseOperator arguments
+	proto dag.Task            // the BaseOperator arguments, callbacks included
 	args  map[string]argument // everything else, for operators that declare it
 	order []string            // its keys, sorted
-	task  map[string]any      // params of groups, for TaskParams
+	task  paramSet            // params of groups, for TaskParams
 }
 
 // argument is a value of default_args that an operator may declare.
@@ -28,15 +26,13 @@ type argument struct {
 
 // newScope reads a default_args dict over those of the parent (nil: the DAG level).
 func (b *builder) newScope(parent *scope, v *value, path string) *scope {
-	s := &scope{proto: b.root, args: map[string]argument{}, zone: b.zoneArgs, task: map[string]any{}}
+	s := &scope{proto: b.root, args: map[string]argument{}, zone: b.zoneArgs, task: newParamSet()}
 	if parent != nil {
 		s.proto = parent.proto
 		for k, a := range parent.args {
 			s.args[k] = a
 		}
-		for k, p := range parent.task {
-			s.task[k] = p
-		}
+		s.task = parent.task
 	}
 	args, ok := b.dict(v, path, "a dict")
 	if !ok {
@@ -45,6 +41,7 @@ func (b *builder) newScope(parent *scope, v *value, path string) *scope {
 	for _, e := range args.keys {
 		b.defaultArg(s, e, path+"."+e.key, parent == nil)
 	}
+	s.proto.Callbacks = b.callbacksOf(path).callbacks(s.proto.Callbacks, args)
 	if s.proto.WaitForDownstream {
 		s.proto.DependsOnPast = true
 	}
@@ -60,8 +57,9 @@ func (b *builder) defaultArg(s *scope, e entry, path string, dagLevel bool) {
 		b.scopeParams(s, e.val, path, dagLevel)
 	case isBase:
 		set(b, &s.proto, e.val, path, s.zone)
-	case isCallback(e.key):
-		b.warn(e.pos, path, Problem{Message: "has no effect: " + noCallbacks})
+	case isCallback(e.key): // see callbacks
+	case e.key == "map_index_template":
+		s.args[e.key] = argument{e.val, path}
 	case idle:
 		b.idle(e, path, reason)
 	case removedKeys[e.key] != "":
@@ -90,7 +88,7 @@ func dagOnly(key string) bool {
 func isTaskArgument(key string) bool {
 	_, base := baseArgs[key]
 	_, idle := taskNoEffect[key]
-	return base || idle || key == "params"
+	return base || idle || key == "params" || key == "map_index_template" || isCallback(key)
 }
 
 // idle warns about an argument without effect, if it is set to something that one would expect an effect of.
@@ -106,9 +104,7 @@ func (b *builder) scopeParams(s *scope, v *value, path string, dagLevel bool) {
 	if dagLevel {
 		return // see builder.params
 	}
-	for name, x := range b.paramValues(v, path) {
-		s.task[name] = x
-	}
+	s.task = s.task.over(b.paramValues(v, path, b.declared))
 }
 
 // baseSetter stores a BaseOperator argument in a task. Null resets it to Airflow's default.
@@ -175,6 +171,11 @@ var baseArgs = map[string]baseSetter{
 	"max_active_tis_per_dagrun": base(
 		func(t *dag.Task) *int { return &t.MaxActivePerRun }, atLeast(1),
 	),
+	"inlets":  base(func(t *dag.Task) *[]dag.AssetRef { return &t.Inlets }, (*builder).assetRefs),
+	"outlets": base(func(t *dag.Task) *[]dag.AssetRef { return &t.Outlets }, (*builder).assetRefs),
+	"wait_for_past_depends_before_skipping": base(
+		func(t *dag.Task) *bool { return &t.WaitForPastBeforeSkipping }, (*builder).boolean,
+	),
 	"do_xcom_push": base(func(t *dag.Task) *bool { return &t.DoXComPush }, (*builder).boolean),
 	"multiple_outputs": base(
 		func(t *dag.Task) *bool { return &t.MultipleOutputs }, (*builder).boolean,
@@ -235,142 +236,4 @@ func (b *builder) triggerRule(v *value, path string) (dag.TriggerRule, bool) {
 	}
 	s, ok := b.oneOf(v, path, choices)
 	return dag.TriggerRule(s), ok
-}
-
-// params reads the DAG's params and those of default_args, which override them.
-func (b *builder) params() {
-	all := b.paramValues(b.cfg.get("params"), b.id+".params")
-	for name, x := range b.paramValues(b.cfg.get("default_args").get("params"), b.id+".default_args.params") {
-		all[name] = x
-	}
-	if len(all) > 0 {
-		b.d.Params = b.jsonText(all, b.cfg, b.id+".params")
-	}
-}
-
-// paramValues reads a dict of names to values or Param objects, as names to default values.
-func (b *builder) paramValues(v *value, path string) map[string]any {
-	out := map[string]any{}
-	d, ok := b.dict(v, path, "a dict of names to values")
-	if !ok {
-		return out
-	}
-	for _, e := range d.keys {
-		at := path + "." + e.key
-		if className(e.val.typeName()) == "Param" {
-			if x, ok := b.paramObject(e.val, at); ok {
-				out[e.key] = x
-			}
-			continue
-		}
-		if x, ok := b.json(e.val, at); ok {
-			out[e.key] = x
-		}
-	}
-	return out
-}
-
-// paramObject reads {__type__: airflow.sdk.Param, default: ..., type: ..., enum: [...], ...}: the default must be of
-// one of the types and in the enum.
-func (b *builder) paramObject(v *value, path string) (any, bool) {
-	a, ok := b.bind(v, path, []string{"default", "description"}, false, true)
-	if !ok {
-		return nil, false
-	}
-	given := a.vals["default"]
-	if given == nil {
-		scheduled := !b.cfg.get("schedule").isNull() || !b.cfg.get("schedule_interval").isNull()
-		if scheduled {
-			b.fail(v.pos, path, Problem{
-				Message: "a Param without a default in a scheduled DAG", Hint: "give it a default, or set schedule: null",
-			})
-			return nil, false
-		}
-		return nil, true
-	}
-	x, ok := b.json(given, path+".default")
-	if !ok {
-		return nil, false
-	}
-	if types, at := a.arg("type"); types != nil {
-		words, ok := b.words(types, at, "a JSON Schema type or a list of them")
-		if !ok {
-			return nil, false
-		}
-		for i, w := range words {
-			if !isJSONType(w) {
-				b.fail(types.pos, at, Problem{
-					Message:  fmt.Sprintf("%q is not a JSON Schema type", clip(w)),
-					Expected: "one of " + jsonTypes,
-					Nearest:  b.nearest(w, jsonTypeList),
-				})
-				return nil, false
-			}
-			if matchesType(x, w) {
-				break
-			}
-			if i == len(words)-1 {
-				b.mismatch(given, path+".default", strings.Join(words, " or "))
-				return nil, false
-			}
-		}
-	}
-	if enum, at := a.arg("enum"); enum != nil && !b.inEnum(x, enum, at) {
-		b.errorf(given.pos, path+".default", "the default is not in the enum")
-		return nil, false
-	}
-	return x, true
-}
-
-const jsonTypes = "string, number, integer, boolean, array, object, null"
-
-var jsonTypeList = []string{"string", "number", "integer", "boolean", "array", "object", "null"}
-
-func isJSONType(w string) bool {
-	for _, t := range jsonTypeList {
-		if t == w {
-			return true
-		}
-	}
-	return false
-}
-
-func matchesType(x any, word string) bool {
-	switch v := x.(type) {
-	case nil:
-		return word == "null"
-	case bool:
-		return word == "boolean"
-	case string:
-		return word == "string"
-	case int64, json.Number:
-		return word == "integer" || word == "number"
-	case float64:
-		return word == "number" || word == "integer" && v == math.Trunc(v)
-	case []any:
-		return word == "array"
-	}
-	return word == "object"
-}
-
-// inEnum compares by JSON text. A list that is not one is reported and counts as a match.
-func (b *builder) inEnum(x any, enum *value, path string) bool {
-	list, ok := b.json(enum, path)
-	items, isList := list.([]any)
-	if !ok || !isList {
-		if ok {
-			b.mismatch(enum, path, "a list")
-		}
-		return true
-	}
-	want, err := json.Marshal(x)
-	if err != nil {
-		return true
-	}
-	for _, item := range items {
-		if have, err := json.Marshal(item); err == nil && string(have) == string(want) {
-			return true
-		}
-	}
-	return false
 }

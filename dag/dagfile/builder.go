@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"gust/dag"
@@ -27,6 +26,9 @@ type builder struct {
 	byGroup  map[string]*group
 	nodes    []*node
 	byName   map[string]*node
+	declared map[string]any // the JSON Schemas of the DAG's params
+	// objects says that json keeps __type__ objects as they are written: Python makes them.
+	objects bool
 }
 
 func newBuilder(f *fileLoader, e *entry) *builder {
@@ -57,16 +59,18 @@ func (b *builder) build(cfg *value) {
 	}
 	b.checkKeys()
 	b.zones()
-	b.args = b.newScope(nil, cfg.get("default_args"), b.id+".default_args")
-	b.dates()
 	b.settings()
-	b.params()
-	b.documentation()
-	b.schedule()
 	b.checker = b.opts.Templates
 	if len(b.d.UserDefinedMacros) > 0 && b.opts.TemplatesFor != nil {
 		b.checker = b.opts.TemplatesFor(b.d)
 	}
+	b.args = b.newScope(nil, cfg.get("default_args"), b.id+".default_args")
+	b.dates()
+	b.documentation()
+	b.schedule()
+	b.params()
+	b.dagCallbacks()
+	b.deadlines()
 	b.readGroups()
 	b.readTasks()
 	b.connect()
@@ -84,8 +88,7 @@ func (b *builder) checkKeys() {
 		case known && reason == "", isAnchorHolder(e.key):
 		case known:
 			b.warn(e.pos, path, Problem{Message: "has no effect: " + reason})
-		case isCallback(e.key):
-			b.warn(e.pos, path, Problem{Message: "has no effect: " + noCallbacks})
+		case isCallback(e.key): // see dagCallbacks
 		case removedKeys[e.key] != "":
 			b.fail(e.pos, path, Problem{Message: "dag-factory 1.0 removed this key", Hint: removedKeys[e.key]})
 		case e.pos.src != b.src:
@@ -246,42 +249,16 @@ func (b *builder) searchPath(v *value, path string) ([]string, bool) {
 	return dirs, ok
 }
 
-// macros reads user_defined_macros: values for templates. In dag-factory a dotted text names a Python function.
+// macros reads user_defined_macros: values for templates. A dotted text names a Python function; see dag.IsImportPath.
 func (b *builder) macros(v *value) {
 	path := b.id + ".user_defined_macros"
 	d, ok := b.dict(v, path, "a dict of names to values")
 	if !ok {
 		return
 	}
-	b.noFunctions(d, path)
 	if x, ok := b.json(d, path); ok {
 		b.d.UserDefinedMacros = b.jsonText(x, v, path)
 	}
-}
-
-func (b *builder) noFunctions(v *value, path string) {
-	for _, e := range v.keys {
-		at := path + "." + e.key
-		if s, ok := e.val.text(); ok && isImportPath(s) {
-			b.fail(e.val.pos, at, Problem{
-				Message: fmt.Sprintf("%q names a Python function, which Gust cannot call", clip(s)),
-				Hint:    "give a value, or compute it in the template with filters and the built-in macros",
-			})
-		} else if e.val.kind == kindDict {
-			b.noFunctions(e.val, at)
-		}
-	}
-}
-
-// isImportPath reports whether a text is a dotted Python name: "sample.add_days".
-func isImportPath(s string) bool {
-	parts := strings.Split(s, ".")
-	for _, p := range parts {
-		if !validID(p, false) || strings.Contains(p, "-") || p[0] >= '0' && p[0] <= '9' {
-			return false
-		}
-	}
-	return len(parts) > 1
 }
 
 // documentation reads doc_md_file_path, which replaces doc_md.

@@ -190,7 +190,8 @@ func (f *fileLoader) configure(own, block, files *value) *value {
 		}
 		args = overlay(args, v)
 	}
-	merged := overlay(rest, own)
+	block = withoutSchedule(block, rest, own)
+	merged := overlay(withoutSchedule(rest, own), own)
 	merged = merge(block, merged, func(key string, under, over *value) *value {
 		switch {
 		case key == "tasks":
@@ -211,6 +212,22 @@ func (f *fileLoader) configure(own, block, files *value) *value {
 		e.pos, e.val = ownArgs.pos, overlayDeep(args, ownArgs.val)
 	}
 	return overlay(merged, newDict(merged.pos, []entry{e}))
+}
+
+// scheduleKeys are the names, old and new, under which a DAG may have its schedule.
+var scheduleKeys = []string{"schedule", "schedule_interval", "timetable"}
+
+// withoutSchedule drops the schedule of defaults, whatever its name, when one that is stronger gives it under any.
+func withoutSchedule(defaults *value, stronger ...*value) *value {
+	given := slices.ContainsFunc(stronger, func(v *value) bool {
+		return slices.ContainsFunc(scheduleKeys, func(key string) bool { return v.find(key) != nil })
+	})
+	for _, key := range scheduleKeys {
+		if given && defaults.find(key) != nil {
+			_, defaults = without(defaults, key)
+		}
+	}
+	return defaults
 }
 
 // without splits a key off a dict.

@@ -261,6 +261,7 @@ func (b *builder) connect() {
 	for _, e := range edges {
 		b.flatten(e)
 	}
+	b.linkSetups()
 	b.order()
 }
 
@@ -328,10 +329,10 @@ func commonDepth(x, y *group) int {
 func (b *builder) flatten(e edge) {
 	from, to := []*node{e.from}, []*node{e.to}
 	if e.fromGroup != nil {
-		from = e.fromGroup.edgeOf(func(n *node) []*node { return n.down })
+		from = e.fromGroup.leaves()
 	}
 	if e.toGroup != nil {
-		to = e.toGroup.edgeOf(func(n *node) []*node { return n.up })
+		to = e.toGroup.roots()
 	}
 	for _, t := range to {
 		for _, f := range from {
@@ -362,15 +363,15 @@ func (n *node) waitsFor(from *node) bool {
 	return slices.Contains(n.up, from)
 }
 
-// edgeOf returns the members that have no neighbour inside the group: its roots (up) or leaves (down).
-func (g *group) edgeOf(neighbours func(*node) []*node) []*node {
+// roots are the members that wait for no other member.
+func (g *group) roots() []*node {
 	inside := make(map[*node]bool, len(g.members))
 	for _, n := range g.members {
 		inside[n] = true
 	}
 	var out []*node
 	for _, n := range g.members {
-		if !slices.ContainsFunc(neighbours(n), func(m *node) bool { return inside[m] }) {
+		if !slices.ContainsFunc(n.up, func(m *node) bool { return inside[m] }) {
 			out = append(out, n)
 		}
 	}

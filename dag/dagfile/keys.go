@@ -10,10 +10,8 @@ import (
 
 // Why a key that Airflow or dag-factory knows changes nothing here.
 const (
-	noCallbacks = "Python callbacks cannot run in Gust"
-	noPython    = "it names Python code, which Gust does not run"
+	noPython    = "Gust calls Python code in tasks, callbacks and macros only"
 	noUI        = "it concerns Airflow's web pages"
-	noAssets    = "assets are not supported yet"
 	noExecutor  = "it concerns Airflow's executors"
 	noSLA       = "Airflow 3 removed SLAs"
 	noEmail     = "Gust sends no email"
@@ -27,10 +25,10 @@ var dagKeys = map[string]string{
 	"default_args": "", "description": "", "dag_display_name": "", "tags": "", "params": "", "doc_md": "",
 	"doc_md_file_path": "", "is_paused_upon_creation": "", "render_template_as_native_obj": "",
 	"template_searchpath": "", "user_defined_macros": "", "tasks": "", "task_groups": "", "dag_id": "",
-	"fail_fast": "", "fail_stop": "", "max_consecutive_failed_dag_runs": "",
+	"deadline": "", "fail_fast": "", "fail_stop": "", "max_consecutive_failed_dag_runs": "",
 
 	"access_control": noUI, "default_view": noUI, "orientation": noUI, "owner_links": noUI,
-	"sla_miss_callback": noSLA, "deadline": noCallbacks,
+	"sla_miss_callback":           noSLA + "; write a deadline",
 	"doc_md_python_callable_file": noPython, "doc_md_python_callable_name": noPython,
 	"doc_md_python_arguments": noPython, "user_defined_filters": noPython, "jinja_environment_kwargs": noPython,
 	"auto_register": ignoredHere, "template_undefined": ignoredHere, "operator_aliases": ignoredHere,
@@ -54,38 +52,29 @@ var removedKeys = map[string]string{
 var taskNoEffect = map[string]string{
 	"email": "", "email_on_retry": noEmail, "email_on_failure": noEmail, "sla": noSLA,
 	"executor": noExecutor, "executor_config": noExecutor, "run_as_user": "tasks run as the user of Gust",
-	"resources": noExecutor, "inlets": noAssets, "outlets": noAssets, "parent_group_name": ignoredHere,
-	"map_index_template": "mapped tasks are not supported yet", "logger_name": "", "task_display_name": "",
-	"allow_nested_operators": "", "wait_for_past_depends_before_skipping": ignoredHere, "subdag": ignoredHere,
+	"resources": noExecutor, "parent_group_name": ignoredHere, "logger_name": "", "task_display_name": "",
+	"allow_nested_operators": "", "subdag": ignoredHere,
 	"pre_execute": noPython, "post_execute": noPython, "adhoc": ignoredHere, "start_trigger_args": ignoredHere,
 	"start_from_trigger": ignoredHere, "render_template_as_native_obj": "set it on the DAG",
 	"retry_policy": ignoredHere, "max_infra_retries": ignoredHere,
 }
 
 // taskStructure are the keys of a task that the loader itself consumes.
-var taskStructure = []string{"task_id", "operator", "decorator", "dependencies", "task_group_name"}
+var taskStructure = []string{"task_id", "operator", "decorator", "dependencies", "task_group_name", "expand", "partial", "map_index_template"}
 
 // taskPython are the parameters of Airflow operators that carry Python code, with the nearest thing to do instead.
 var taskPython = map[string]string{
-	"python_callable":        "run a script with BashOperator",
-	"python_callable_name":   "run a script with BashOperator",
-	"python_callable_file":   "run a script with BashOperator",
-	"op_args":                "run a script with BashOperator and pass values in env",
-	"op_kwargs":              "run a script with BashOperator and pass values in env",
-	"execution_date_fn":      "use execution_delta",
-	"execution_date_fn_name": "use execution_delta",
-	"execution_date_fn_file": "use execution_delta",
-	"response_check":         "check the response in a following task",
-	"response_check_name":    "check the response in a following task",
-	"response_check_file":    "check the response in a following task",
-	"response_check_lambda":  "check the response in a following task",
-	"response_filter":        "pick the value in a template of a following task",
-	"success_check_file":     "check the result in a following task",
-	"success_check_name":     "check the result in a following task",
-	"success_check_lambda":   "check the result in a following task",
-	"failure_check_file":     "check the result in a following task",
-	"failure_check_name":     "check the result in a following task",
-	"failure_check_lambda":   "check the result in a following task",
+	"response_check":        "check the response in a following task",
+	"response_check_name":   "check the response in a following task",
+	"response_check_file":   "check the response in a following task",
+	"response_check_lambda": "check the response in a following task",
+	"response_filter":       "pick the value in a template of a following task",
+	"success_check_file":    "check the result in a following task",
+	"success_check_name":    "check the result in a following task",
+	"success_check_lambda":  "check the result in a following task",
+	"failure_check_file":    "check the result in a following task",
+	"failure_check_name":    "check the result in a following task",
+	"failure_check_lambda":  "check the result in a following task",
 }
 
 // groupKeys are the keys of a task group.
@@ -101,19 +90,25 @@ func isCallback(key string) bool { return callbackPattern.MatchString(key) }
 
 // missingOperators are Airflow operators that Gust does not have, by class name, with the nearest thing.
 var missingOperators = map[string]string{
-	"PythonOperator":                 "run a script with BashOperator: bash_command: \"python3 script.py\"",
-	"PythonVirtualenvOperator":       "run a script with BashOperator: bash_command: \"venv/bin/python script.py\"",
-	"ExternalPythonOperator":         "run a script with BashOperator: bash_command: \"venv/bin/python script.py\"",
-	"BranchPythonOperator":           "use BranchOperator with a template expression",
-	"BranchPythonVirtualenvOperator": "use BranchOperator with a template expression",
-	"BranchExternalPythonOperator":   "use BranchOperator with a template expression",
-	"ShortCircuitOperator":           "use ShortCircuitOperator with a template expression",
-	"PythonSensor":                   "poll with a BashOperator and retries",
-	"KubernetesPodOperator":          "run the pod from a Step Functions state machine, or with kubectl in a BashOperator",
+	"BranchPythonVirtualenvOperator": venvHint,
+	"KubernetesPodOperator":          "run the pod with kubectl in a BashOperator, or from a state machine (eks:runJob.sync)",
+	"KubernetesJobOperator":          "run the job with kubectl in a BashOperator, or from a state machine (eks:runJob.sync)",
 	"DockerOperator":                 "run docker in a BashOperator",
-	"EmailOperator":                  "send the mail from a BashOperator",
-	"SQLExecuteQueryOperator":        "run the database's command line in a BashOperator",
-	"SqlSensor":                      "poll with a BashOperator and retries",
+	"EmailOperator":                  "send the mail from a BashOperator, or a message with SlackWebhookOperator",
+	"SlackAPIPostOperator":           "use SlackWebhookOperator",
+	"SubDagOperator":                 "use a task group",
+	"SSHOperator":                    "run ssh in a BashOperator",
+	"SparkSubmitOperator":            "run spark-submit in a BashOperator",
+	"PostgresOperator":               "use SQLExecuteQueryOperator",
+	"MySqlOperator":                  "use SQLExecuteQueryOperator",
+	"SqliteOperator":                 "use SQLExecuteQueryOperator",
+	"RedshiftDataOperator":           "call it from a state machine: arn:aws:states:::aws-sdk:redshiftdata:executeStatement",
+	"EcsRunTaskOperator":             "run it from a state machine: arn:aws:states:::ecs:runTask.sync",
+	"GlueJobOperator":                "run it from a state machine: arn:aws:states:::glue:startJobRun.sync",
+	"EmrAddStepsOperator":            "run it from a state machine: arn:aws:states:::elasticmapreduce:addStep.sync",
+	"AthenaOperator":                 "run it from a state machine: arn:aws:states:::athena:startQueryExecution.sync",
+	"S3KeySensor":                    "wait in a state machine, or with aws s3api wait in a BashOperator",
+	"SqsSensor":                      "poll with aws sqs receive-message in a BashOperator and retries",
 }
 
 // ids as Airflow allows them.

@@ -48,6 +48,9 @@ func (f *fileLoader) load() {
 	start := pos{f.src, place{1, 1}}
 	if IsDefaultsName(f.path) {
 		f.warn(start, "", Problem{Message: "the file holds defaults for the files beside and below it, not DAGs"})
+		if root := parse(f.src, f.reporter); root != nil && root.kind != kindDict {
+			f.fail(root.pos, "", Problem{Message: "the file holds " + root.describe(), Expected: "a mapping of DAG keys"})
+		}
 		return
 	}
 	root := parse(f.src, f.reporter)

@@ -167,6 +167,9 @@ func (b *builder) dict(v *value, path, expected string) (*value, bool) {
 // json converts a value to pure JSON: nil, bool, int64, float64, json.Number (integers beyond int64), string, []any or
 // map[string]any. Durations become texts such as "1m30s", dates "2024-11-11", datetimes RFC 3339.
 func (b *builder) json(v *value, path string) (any, bool) {
+	if b.objects && v.typeName() != "" && className(v.typeName()) != "list" {
+		return b.jsonEntries(v, path)
+	}
 	v = b.plain(v, path)
 	switch v.kind {
 	case kindNull:
@@ -220,12 +223,17 @@ func (b *builder) jsonDict(v *value, path string) (any, bool) {
 		})
 		return nil, false
 	}
-	for _, key := range []string{"__and__", "__or__"} {
-		if e := v.find(key); e != nil {
-			b.fail(e.pos, path, Problem{Message: key + " combines assets, and " + noAssets})
-			return nil, false
-		}
+	if e := combinator(v); e != nil {
+		b.fail(e.pos, path, Problem{
+			Message:  e.key + " combines assets, texts, whole numbers or bools",
+			Expected: "a list of them as its only key; assets belong into schedule",
+		})
+		return nil, false
 	}
+	return b.jsonEntries(v, path)
+}
+
+func (b *builder) jsonEntries(v *value, path string) (any, bool) {
 	out, good := make(map[string]any, len(v.keys)), true
 	for _, e := range v.keys {
 		x, ok := b.json(e.val, path+"."+e.key)

@@ -12,6 +12,7 @@ import (
 	"gust/dag/dagfile"
 	"gust/internal/param"
 	"gust/operators"
+	"gust/operators/python"
 	"gust/triggers"
 )
 
@@ -98,9 +99,30 @@ type executionSensor struct {
 	ARN    string `param:"execution_arn" template:"true" required:"true"`
 }
 
+type httpRequest struct {
+	noop
+	ConnID   string            `param:"http_conn_id" template:"true" default:"http_default"`
+	Method   string            `param:"method" default:"POST"`
+	Endpoint string            `param:"endpoint" template:"true"`
+	Data     any               `param:"data" template:"true"`
+	Headers  map[string]string `param:"headers" template:"true"`
+}
+
+type slackWebhook struct {
+	noop
+	ConnID   string `param:"slack_webhook_conn_id" template:"true" default:"slack_default"`
+	Message  string `param:"message" alias:"text" template:"true"`
+	Blocks   []any  `param:"blocks" template:"true"`
+	Channel  string `param:"channel" template:"true"`
+	Username string `param:"username" template:"true"`
+}
+
 func registry(t testing.TB) *operators.Registry {
 	t.Helper()
 	r := operators.NewRegistry()
+	if err := python.Register(r, python.Deps{Home: "none"}); err != nil {
+		t.Fatal(err)
+	}
 	bashPaths := []string{
 		"airflow.operators.bash.BashOperator", "airflow.operators.bash_operator.BashOperator",
 		"airflow.providers.standard.operators.bash.BashOperator",
@@ -113,9 +135,16 @@ func registry(t testing.TB) *operators.Registry {
 	for _, s := range []operators.Spec{
 		{Name: "BashOperator", Aliases: bashPaths, New: func() operators.Operator { return &bash{} }},
 		{Name: "EmptyOperator", Aliases: emptyPaths, New: func() operators.Operator { return &empty{} }, Inline: true},
+		{
+			Name: "HttpOperator", Aliases: []string{"airflow.providers.http.operators.http.HttpOperator"},
+			New: func() operators.Operator { return &httpRequest{} },
+		},
+		{Name: "SlackWebhookOperator", New: func() operators.Operator { return &slackWebhook{} }},
 		{Name: "FileSensor", New: func() operators.Operator { return &fileSensor{} }, Sensor: true},
 		{
-			Name: "ExternalTaskSensor", Aliases: []string{"airflow.sensors.external_task.ExternalTaskSensor"},
+			Name: "ExternalTaskSensor", Aliases: []string{
+				"airflow.sensors.external_task.ExternalTaskSensor", "airflow.providers.standard.sensors.external_task.ExternalTaskSensor",
+			},
 			New: func() operators.Operator { return &externalSensor{} }, Sensor: true,
 		},
 		{

@@ -2,6 +2,7 @@ package dagfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 // schedule reads the DAG's schedule under any of its three names.
 func (b *builder) schedule() {
 	var given *entry
-	for _, key := range []string{"schedule", "schedule_interval", "timetable"} {
+	for _, key := range scheduleKeys {
 		e := b.cfg.find(key)
 		if e == nil {
 			continue
@@ -49,7 +50,7 @@ func (b *builder) schedule() {
 	}
 }
 
-const scheduleWords = "a cron expression, a preset such as \"@daily\", a timedelta, a timetable, or null"
+const scheduleWords = "a cron expression, a preset such as \"@daily\", a timedelta, a timetable, assets, or null"
 
 // presets are the schedules that begin with "@".
 var presets = []string{
@@ -61,32 +62,19 @@ func (b *builder) readSchedule(v *value, path string) (dag.Schedule, bool) {
 	switch {
 	case v.isNull():
 		return none, true
+	case isAssetSchedule(v):
+		return b.assetSchedule(v, path)
 	case v.kind == kindText:
 		return b.textSchedule(v, path)
-	case v.kind == kindList, isAssetDict(v):
-		b.noAssetSchedule(v, path)
-		return none, false
 	case v.typeName() == "":
-		b.mismatch(v, path, scheduleWords)
+		p := Problem{Message: "wrong type: " + v.describe(), Expected: scheduleWords}
+		if v.find("type") != nil && v.find("value") != nil { // as documented for dag-factory, which does not read it
+			p.Hint = "write {__type__: the class, and its arguments}"
+		}
+		b.fail(v.pos, path, p)
 		return none, false
 	}
 	return b.scheduleObject(v, path)
-}
-
-func isAssetDict(v *value) bool {
-	for _, key := range []string{"datasets", "file", "__and__", "__or__"} {
-		if v.find(key) != nil {
-			return true
-		}
-	}
-	return false
-}
-
-func (b *builder) noAssetSchedule(v *value, path string) {
-	b.fail(v.pos, path, Problem{
-		Message: "schedules on assets or datasets are not supported yet",
-		Hint:    "start this DAG from the producer with TriggerDagRunOperator, or wait for it with ExternalTaskSensor",
-	})
 }
 
 func (b *builder) textSchedule(v *value, path string) (dag.Schedule, bool) {
@@ -130,16 +118,14 @@ func (b *builder) scheduleObject(v *value, path string) (dag.Schedule, bool) {
 			s.Kind = dag.ScheduleDeltaIntvl
 		}
 		return s, b.delta(&s, v, path)
-	case "list", "Asset", "AssetAll", "AssetAny", "AssetAlias", "Dataset", "DatasetAll", "DatasetAny", "DatasetAlias",
-		"AssetOrTimeSchedule", "DatasetOrTimeSchedule", "AssetTriggeredTimetable", "DatasetTriggeredTimetable":
-		b.noAssetSchedule(v, path)
-		return dag.Schedule{}, false
+	case "EventsTimetable":
+		return b.eventsTimetable(v, path)
 	}
 	t, known := timetables[class]
 	if !known {
 		b.fail(v.pos, path, Problem{
 			Message: fmt.Sprintf("timetable %s is not supported", clip(v.typeName())), Expected: scheduleWords,
-			Nearest: b.nearest(class, sortedKeys(timetables)),
+			Nearest: b.nearest(class, append(sortedKeys(timetables), "EventsTimetable", "AssetOrTimeSchedule")),
 		})
 		return dag.Schedule{}, false
 	}
@@ -191,6 +177,60 @@ func (b *builder) timetable(t timetableForm, a *arguments) (dag.Schedule, bool) 
 		}
 	}
 	return s, good
+}
+
+// eventsTimetable reads a timetable of instants.
+func (b *builder) eventsTimetable(v *value, path string) (dag.Schedule, bool) {
+	s := dag.Schedule{Kind: dag.ScheduleEvents}
+	a, ok := b.bind(v, path, []string{"event_dates", "restrict_to_events", "presorted", "description"}, false, false)
+	if !ok {
+		return s, false
+	}
+	list, at := a.arg("event_dates")
+	if list == nil {
+		b.errorf(v.pos, path, "missing required argument %q of %s", "event_dates", a.class)
+		return s, false
+	}
+	if list = b.plain(list, at); list.kind != kindList || len(list.items) == 0 {
+		b.mismatch(list, at, "a list of at least one datetime")
+		return s, false
+	}
+	if x, at := a.arg("restrict_to_events"); x != nil {
+		if on, ok := b.boolean(x, at); !ok || on {
+			b.warn(x.pos, at, Problem{Message: "has no effect: a manual run has the date it is given"})
+		}
+	}
+	if x, at := a.arg("description"); x != nil {
+		s.Text, _ = b.text(x, at)
+	}
+	for i, item := range list.items {
+		t, good := b.event(item, fmt.Sprintf("%s[%d]", at, i))
+		s.Dates, ok = append(s.Dates, t), ok && good
+	}
+	slices.SortFunc(s.Dates, time.Time.Compare)
+	s.Dates = slices.CompactFunc(s.Dates, time.Time.Equal)
+	if s.Text == "" {
+		s.Text = fmt.Sprintf("%d events", len(s.Dates))
+	}
+	return s, ok
+}
+
+// event reads an instant: an offset counts, and without one it is in the timezone of the DAG's dates.
+func (b *builder) event(v *value, path string) (time.Time, bool) {
+	v = b.plain(v, path)
+	if t, ok := v.moment(); ok && v.kind == kindDateTime && t.Location() != unzoned {
+		return t.UTC(), true
+	}
+	if text, ok := v.text(); ok {
+		if t, err := time.Parse(time.RFC3339Nano, strings.Replace(text, " ", "T", 1)); err == nil {
+			return t.UTC(), true
+		}
+	}
+	if v.isNull() {
+		b.mismatch(v, path, dateWords)
+		return time.Time{}, false
+	}
+	return b.moment(v, path, b.zoneDAG)
 }
 
 func (b *builder) crons(s *dag.Schedule, t timetableForm, a *arguments) bool {

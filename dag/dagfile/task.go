@@ -23,6 +23,7 @@ type node struct {
 	up     []*node
 	causes []dependency  // of up: which dependency made the edge
 	upAt   map[*node]int // of up, when it is long
+	setups []setupRef    // of a teardown, as it names them
 	down   []*node
 }
 
@@ -37,9 +38,14 @@ func (b *builder) readTasks() {
 		b.nodes = append(b.nodes, n)
 		b.byName[n.name] = n
 		b.place(n, groups)
-		b.readTask(n)
-		n.deps = b.dependencies(n.cfg.get("dependencies"), n.path+".dependencies")
 	}
+	// Every task has its id before any is read, so that a reference may point forward.
+	for _, n := range b.nodes {
+		n.deps = b.dependencies(n.cfg.get("dependencies"), n.path+".dependencies")
+		b.readTask(n)
+	}
+	b.markSetups()
+	b.checkSources()
 	b.uniqueIDs()
 }
 
@@ -101,9 +107,14 @@ func (b *builder) readTask(n *node) {
 		p.schema = spec.Schema()
 		n.task.Operator, n.task.Inline = spec.Name, spec.Inline
 	}
+	p.decorate()
 	for _, e := range n.cfg.keys {
 		b.taskKey(p, e, n.path+"."+e.key)
 	}
+	n.task.Callbacks = b.callbacksOf(n.path).callbacks(n.task.Callbacks, n.cfg)
+	b.setupRole(n)
+	b.mapping(p, s)
+	p.callArguments()
 	if n.task.WaitForDownstream {
 		n.task.DependsOnPast = true
 	}
@@ -113,8 +124,16 @@ func (b *builder) readTask(n *node) {
 	}
 	b.taskParams(n, s)
 	if spec != nil {
+		p.variableArguments(s)
+		p.callableFile()
 		p.inherit(s)
 		p.decode()
+	}
+	// As in Airflow an operator without effect runs like any other when its success has an effect.
+	if t := n.task; len(t.Outlets) > 0 || slices.ContainsFunc(t.Callbacks, func(c dag.Callback) bool {
+		return c.Event == dag.OnExecute || c.Event == dag.OnSuccess
+	}) {
+		t.Inline = false
 	}
 }
 
@@ -126,32 +145,28 @@ func (b *builder) taskKey(p *operatorParams, e entry, path string) {
 	switch {
 	case e.kind != kindText:
 		b.fail(e.pos, path, Problem{Message: "the key is a " + e.kind.String(), Expected: "a string", Hint: "quote it"})
-	case slices.Contains(taskStructure, e.key), isAnchorHolder(e.key), e.key == "params":
+	case slices.Contains(taskStructure, e.key), slices.Contains(setupKeys, e.key), isAnchorHolder(e.key), e.key == "params":
+	case p.argument(e, path, false):
+	case e.key == "trigger_rule" && b.teardownOnly(p.n, e.val, path):
 	case p.declares(e.key):
 		p.vals[e.key] = argument{e.val, path}
 	case isBase:
 		set(b, t, e.val, path, b.zoneDAG)
 	case idle:
 		b.idle(e, path, reason)
-	case isCallback(e.key):
-		b.warn(e.pos, path, Problem{Message: "has no effect: " + noCallbacks})
+	case isCallback(e.key): // see callbacks
 	case removedKeys[e.key] != "":
 		b.fail(e.pos, path, Problem{Message: "dag-factory 1.0 removed this key", Hint: removedKeys[e.key]})
-	case e.key == "expand" || e.key == "partial":
-		b.fail(e.pos, path, Problem{
-			Message: "mapped tasks (expand, partial) are not supported yet",
-			Hint:    "write one task per item, or map inside a Step Functions state machine",
-		})
-	case e.key == "variables_as_arguments":
-		b.fail(e.pos, path, Problem{
-			Message: "variables_as_arguments is not supported", Hint: "use the template {{ var.value.NAME }} in the parameter",
-		})
+	case e.key == "expand_kwargs":
+		b.fail(e.pos, path, Problem{Message: "expand_kwargs has no spelling in pipeline files", Expected: "expand and partial"})
+	case e.key == "variables_as_arguments": // see variableArguments
 	case taskPython[e.key] != "":
 		if p.spec != nil { // otherwise the operator is the problem
-			b.fail(e.pos, path, Problem{Message: "Python code cannot run in Gust", Hint: taskPython[e.key]})
+			b.fail(e.pos, path, Problem{Message: p.spec.Name + " calls no Python code", Hint: taskPython[e.key]})
 		}
+	case p.argument(e, path, true):
 	case p.spec != nil:
-		problem := Problem{Message: "unknown parameter of " + p.spec.Name, Nearest: b.nearest(e.key, p.names())}
+		problem := Problem{Message: "unknown parameter of " + p.what(), Nearest: b.nearest(e.key, p.names())}
 		if problem.Nearest == "" && len(p.schema.Fields) > 0 {
 			problem.Expected = "one of " + strings.Join(p.schema.Names(), ", ") + ", or a task argument"
 		}
@@ -164,10 +179,7 @@ func (b *builder) operator(n *node) *operators.Spec {
 	v, path := n.cfg.get("operator"), n.path+".operator"
 	if v.isNull() {
 		if d := n.cfg.find("decorator"); d != nil && !d.val.isNull() {
-			b.fail(d.pos, n.path+".decorator", Problem{
-				Message: "decorator tasks run Python functions, which Gust cannot call", Hint: missingOperators["PythonOperator"],
-			})
-			return nil
+			return b.decorator(n, d)
 		}
 		b.fail(n.pos, n.path, Problem{
 			Message:  "missing operator",
@@ -190,7 +202,11 @@ func (b *builder) operator(n *node) *operators.Spec {
 		return nil
 	}
 	p := Problem{Message: fmt.Sprintf("unknown operator %q", clip(name)), Nearest: b.nearestOperator(class)}
-	if p.Nearest == "" {
+	switch {
+	case p.Nearest != "":
+	case dag.IsImportPath(name) && !strings.HasPrefix(name, "airflow."):
+		p.Hint = "operator classes of your own cannot run in Gust: call their code from a PythonOperator, or as a script from a BashOperator"
+	default:
 		p.Hint = "see gust operators list"
 	}
 	b.fail(v.pos, path, p)
@@ -212,22 +228,12 @@ func (b *builder) nearestOperator(class string) string {
 
 // taskParams merges the task's params over those of its groups.
 func (b *builder) taskParams(n *node, s *scope) {
-	own := n.cfg.find("params")
-	if own == nil && len(s.task) == 0 {
-		return
+	all, path := s.task, n.path+".params"
+	if own := n.cfg.find("params"); own != nil {
+		all = all.over(b.paramValues(own.val, path, b.declared))
 	}
-	all := make(map[string]any, len(s.task))
-	for k, v := range s.task {
-		all[k] = v
-	}
-	path := n.path + ".params"
-	if own != nil {
-		for k, v := range b.paramValues(own.val, path) {
-			all[k] = v
-		}
-	}
-	if len(all) > 0 {
-		n.task.TaskParams = b.jsonText(all, n.cfg, path)
+	if len(all.values) > 0 {
+		n.task.TaskParams = b.jsonText(all.values, n.cfg, path)
 	}
 }
 
@@ -239,6 +245,9 @@ type operatorParams struct {
 	schema *param.Schema
 	vals   map[string]argument // by name as written
 	order  []string            // its keys, sorted
+	// expanding are the parameters that the task is mapped over.
+	expanding []string
+	fn        *decorated // nil for an operator task
 	// files are the texts of the parameters that name a file instead of giving the text.
 	files map[string]*source
 }
@@ -253,13 +262,17 @@ func (p *operatorParams) declares(key string) bool {
 
 // names lists everything the task may say, for the nearest name.
 func (p *operatorParams) names() []string {
-	return slices.Concat(p.schema.Names(), sortedKeys(baseArgs), taskStructure, []string{"params"})
+	var arguments []string
+	if p.fn != nil && p.fn.known != nil {
+		arguments = p.fn.known.names
+	}
+	return slices.Concat(arguments, p.schema.Names(), sortedKeys(baseArgs), taskStructure, setupKeys, []string{"params"})
 }
 
 // inherit adds the default_args that the operator declares and the task does not give.
 func (p *operatorParams) inherit(s *scope) {
 	for _, key := range s.order {
-		if f, ok := p.schema.Field(key); ok && p.find(f.Name) == nil {
+		if f, ok := p.schema.Field(key); ok && p.find(f.Name) == nil && !slices.Contains(p.expanding, f.Name) {
 			p.vals[key] = s.args[key]
 		}
 	}
@@ -272,7 +285,9 @@ func (p *operatorParams) decode() {
 	raw, good := make(map[string]any, len(p.vals)+1), true
 	for _, key := range p.order {
 		a := p.vals[key]
+		b.objects = key == "op_args" || key == "op_kwargs"
 		x, ok := b.json(a.val, a.path)
+		b.objects = false
 		good = good && ok
 		if key == "execution_delta" {
 			x = relativeDuration(x)
@@ -292,14 +307,21 @@ func (p *operatorParams) decode() {
 		t.Params = raw
 	}
 	op := p.spec.New()
-	errs := p.schema.Decode(op, p.texts(raw), true)
+	raw = p.texts(raw)
+	var errs []*param.Error
+	if t.Mapped != nil {
+		errs = p.decodeMapped(raw)
+		_ = p.schema.Decode(op, raw, true)
+	} else {
+		errs = p.schema.Decode(op, raw, true)
+	}
 	for _, e := range errs {
 		p.report(e)
 	}
 	if len(errs) > 0 {
 		return
 	}
-	if v, ok := op.(operators.Validator); ok {
+	if v, ok := op.(operators.Validator); ok && t.Mapped == nil {
 		for _, err := range flat(v.Validate()) {
 			p.invalid(err)
 		}

@@ -104,7 +104,7 @@ func (v *value) describe() string {
 		return fmt.Sprintf("a list of %d", len(v.items))
 	case kindDict:
 		if name := v.typeName(); name != "" {
-			return "a " + clip(name)
+			return "an object of type " + clip(name)
 		}
 		return "a dict"
 	case kindDate, kindDateTime:
@@ -222,7 +222,7 @@ func (c *converter) node(n *yaml.Node, at pos, depth int) *value {
 		}
 		return v
 	case yaml.MappingNode:
-		return c.joined(c.mapping(n, at, depth))
+		return combined(c.joined(c.mapping(n, at, depth)))
 	}
 	v := c.scalar(n, at)
 	c.last = v
@@ -416,29 +416,6 @@ func (c *converter) merge(key, n *yaml.Node, depth int) []entry {
 	}
 	c.errorf(c.at(key), "a merge key takes a dict or a list of dicts, not %s", v.describe())
 	return nil
-}
-
-// joined resolves {__join__: [...]}, which concatenates the texts of its items.
-func (c *converter) joined(v *value) *value {
-	e := v.find("__join__")
-	if e == nil {
-		return v
-	}
-	if e.val.kind != kindList || len(v.keys) > 1 {
-		c.errorf(e.pos, "__join__ must be the only key of its dict and hold a list")
-		return &value{kind: kindNull, pos: v.pos, size: 1}
-	}
-	var b strings.Builder
-	for _, item := range e.val.items {
-		if item.kind == kindList || item.kind == kindDict {
-			c.errorf(item.pos, "__join__ joins texts and numbers, not %s", item.describe())
-			continue
-		}
-		b.WriteString(pythonText(item.kind, item.data))
-	}
-	return &value{
-		kind: kindText, pos: v.pos, until: v.pos.place, style: uint8(yaml.DoubleQuotedStyle), data: b.String(), size: 1,
-	}
 }
 
 // number returns a value as float64.

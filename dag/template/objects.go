@@ -388,7 +388,10 @@ func (o *taskObject) Attr(_ *pyvalue.State, name string) (any, bool, error) {
 		params, err := object(o.v.Params, "params")
 		return params, true, err
 	}
-	// The operator's own parameters, as written.
+	// The operator's own parameters: as it got them, or as written.
+	if v, ok := o.v.Rendered[name]; ok {
+		return pyvalue.Import(v), true, nil
+	}
 	if v, ok := t.Params[name]; ok {
 		return pyvalue.Import(v), true, nil
 	}

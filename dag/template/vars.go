@@ -54,15 +54,26 @@ type Vars struct {
 	Now time.Time
 	// TestMode is set by `tasks test` and `dags test`.
 	TestMode bool
+	// Exception is the text of the error that a callback is about, Reason why it is called; "" is None.
+	Exception, Reason string
+	// Rendered are the operator's parameters as it got them, mapped items included: what task.name is after it has run. Nil:
+	// as they are written.
+	Rendered map[string]any
+	// Added are further names: what a Python function has put into its context, for map_index_template.
+	Added map[string]any
 	// Reschedules is how often the sensor was rescheduled (task_reschedule_count).
 	Reschedules int
 
+	// Function calls a Python function that a macro names; nil: calling one is an error.
+	Function func(ctx context.Context, path string, args []any, kwargs map[string]any) (any, error)
 	// XComPull reads a value; false means that there is none.
 	XComPull func(ctx context.Context, x XCom) (json.RawMessage, bool, error)
 	// Variable reads a Variable. When it is not defined found is false, and err may say what is defined.
 	Variable func(ctx context.Context, key string) (value string, found bool, err error)
 	// Connection reads a connection. When it is not defined found is false, and err may say what is defined.
 	Connection func(ctx context.Context, id string) (c Connection, found bool, err error)
+	// AssetEvents reads the asset events that the run was made for; nil means none.
+	AssetEvents func(ctx context.Context) ([]dag.AssetEvent, error)
 	// Previous returns the latest successful run before this one, nil when there is none.
 	Previous func(ctx context.Context) (*PreviousRun, error)
 	// Neighbour returns the logical date of the schedule's tick before (-1) or after (1) this run's, for the Airflow 2
@@ -132,7 +143,7 @@ var variableNames = []string{
 	"execution_date", "expanded_ti_count", "inlet_events", "inlets", "logical_date", "macros", "map_index_template",
 	"next_ds", "next_ds_nodash", "next_execution_date", "outlet_events", "outlets", "params",
 	"prev_data_interval_end_success", "prev_data_interval_start_success", "prev_ds", "prev_ds_nodash",
-	"prev_end_date_success", "prev_execution_date", "prev_execution_date_success", "prev_start_date_success",
+	"prev_end_date_success", "prev_execution_date", "prev_execution_date_success", "prev_start_date_success", "reason",
 	"run_id", "start_date", "task", "task_instance", "task_instance_key_str", "task_reschedule_count", "test_mode",
 	"ti", "tomorrow_ds", "tomorrow_ds_nodash", "triggering_asset_events", "triggering_dataset_events", "ts",
 	"ts_nodash", "ts_nodash_with_tz", "var", "yesterday_ds", "yesterday_ds_nodash",
@@ -146,7 +157,7 @@ func (e *Environment) globals(v *Vars) jinja.Globals {
 	}
 	g.Lookup = func(st *pyvalue.State, name string) (any, bool, error) {
 		if m, ok := e.macros[name]; ok {
-			return pyvalue.Import(m), true, nil
+			return v.macro(m), true, nil
 		}
 		return v.lookup(st, name)
 	}
@@ -158,6 +169,9 @@ func (e *Environment) globals(v *Vars) jinja.Globals {
 func (v *Vars) lookup(st *pyvalue.State, name string) (any, bool, error) {
 	if value, ok := v.dates(name); ok {
 		return value, true, nil
+	}
+	if value, ok := v.Added[name]; ok {
+		return pyvalue.Import(value), true, nil
 	}
 	switch name {
 	case "run_id":
@@ -189,11 +203,25 @@ func (v *Vars) lookup(st *pyvalue.State, name string) (any, bool, error) {
 			stamp = v.Run.LogicalDate.UTC().Format("20060102")
 		}
 		return v.TI.DagID + "__" + v.TI.TaskID + "__" + stamp, true, nil
-	case "inlets", "outlets":
-		return &pyvalue.List{}, true, nil
-	case "inlet_events", "outlet_events", "triggering_asset_events", "triggering_dataset_events":
+	case "inlets":
+		return v.assets(func(t *dag.Task) []dag.AssetRef { return t.Inlets }), true, nil
+	case "outlets":
+		return v.assets(func(t *dag.Task) []dag.AssetRef { return t.Outlets }), true, nil
+	case "triggering_asset_events", "triggering_dataset_events":
+		value, err := v.triggering(st.Context())
+		return value, true, err
+	case "inlet_events", "outlet_events":
 		return pyvalue.NewDict(0), true, nil
-	case "exception", "map_index_template", "expanded_ti_count":
+	case "exception":
+		return textOrNone(v.Exception), true, nil
+	case "reason":
+		return textOrNone(v.Reason), true, nil
+	case "map_index_template":
+		if v.Task != nil && v.Task.Mapped != nil {
+			return textOrNone(v.Task.Mapped.IndexTemplate), true, nil
+		}
+		return nil, true, nil
+	case "expanded_ti_count":
 		return nil, true, nil
 	case "prev_data_interval_start_success", "prev_data_interval_end_success", "prev_start_date_success",
 		"prev_end_date_success", "prev_execution_date_success":

@@ -50,34 +50,47 @@ func (c cronClock) place(t time.Time, u, tick int64) time.Time {
 	return time.Unix(instant(tick, c.loc), 0).UTC()
 }
 
-// alignNext returns t if it is a tick, otherwise the first tick after it.
-func (c cronClock) alignNext(t time.Time) (time.Time, bool) {
-	next, ok := c.after(t)
-	if !ok {
-		if last, found := c.before(t.Add(time.Second)); found && last.Equal(t) {
-			return t, true
-		}
-		return next, false
+// on reports whether t is a tick. Whatever covers all hours is asked by the wall clock first: from the tick before, which
+// may lie beyond a change of the clock, elapsed time may lead elsewhere.
+func (c cronClock) on(t time.Time) bool {
+	if t.Nanosecond() > 0 {
+		return false
 	}
-	if prev, ok := c.before(next); ok && prev.Equal(t) {
-		return t, true
+	u := wall(t, c.loc)
+	if tick, ok := c.prev(u + 1); ok && tick == u && (c.everyHour || instant(u, c.loc) == t.Unix()) {
+		return true
 	}
-	return next, true
-}
-
-// alignPrev returns t if it is a tick, otherwise the last tick before it.
-func (c cronClock) alignPrev(t time.Time) (time.Time, bool) {
 	prev, ok := c.before(t)
 	if !ok {
-		if first, found := c.after(t.Add(-time.Second)); found && first.Equal(t) {
-			return t, true
-		}
-		return prev, false
+		return false
 	}
-	if next, ok := c.after(prev); ok && next.Equal(t) {
+	next, ok := c.after(prev)
+	return ok && next.Equal(t)
+}
+
+// alignNext returns t if it is a tick, otherwise the first tick after it.
+func (c cronClock) alignNext(t time.Time) (time.Time, bool) {
+	if c.on(t) {
 		return t, true
 	}
-	return prev, true
+	return c.after(t)
+}
+
+// alignPrev returns t if it is a tick, otherwise the last tick before it. Across a change of the clock elapsed time leads
+// back too far or not far enough to meet a tick; the ticks that follow from there are gone through up to t.
+func (c cronClock) alignPrev(t time.Time) (time.Time, bool) {
+	if c.on(t) {
+		return t, true
+	}
+	prev, ok := c.before(t)
+	for ok {
+		next, found := c.after(prev)
+		if !found || next.After(t) {
+			break
+		}
+		prev = next
+	}
+	return prev, ok
 }
 
 // cronTrigger is Airflow's CronTriggerTimetable: a run at each tick.
@@ -184,7 +197,7 @@ func (c cronInterval) Next(last *Slot, r Restriction, now time.Time) (Slot, bool
 		consider(t, true)
 	}
 	if last != nil {
-		consider(c.alignPrev(last.IntervalEnd))
+		consider(c.follow(last))
 	}
 	if !found || r.beyond(start) {
 		return Slot{}, false
@@ -196,13 +209,31 @@ func (c cronInterval) Next(last *Slot, r Restriction, now time.Time) (Slot, bool
 // lastComplete is the start of the last interval that has ended by now.
 func (c cronInterval) lastComplete(now time.Time) (time.Time, bool) {
 	start, ok := c.before(now)
-	if !ok {
-		return start, false
+	if ok {
+		start, ok = c.before(start)
 	}
-	if end, ok := c.after(start); ok && !end.After(now) {
-		return start, true
+	for ok {
+		end, _ := c.after(start)
+		next, found := c.after(end)
+		if !found || next.After(now) {
+			break
+		}
+		start = end
 	}
-	return c.before(start)
+	return start, ok
+}
+
+// follow is the start of the interval after last: its end, or, when last comes from another schedule, the last tick before
+// that. The interval never ends before last does.
+func (c cronInterval) follow(last *Slot) (time.Time, bool) {
+	if end, ok := c.after(last.IntervalStart); ok && end.Equal(last.IntervalEnd) {
+		return end, true
+	}
+	start, ok := c.alignPrev(last.IntervalEnd)
+	if end, found := c.after(start); ok && found && !end.After(last.IntervalEnd) {
+		return last.IntervalEnd, true
+	}
+	return start, ok
 }
 
 func (c cronInterval) Manual(runAfter time.Time) Slot {

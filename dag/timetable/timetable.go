@@ -91,6 +91,15 @@ func New(s dag.Schedule, tz string) (Timetable, error) {
 	switch s.Kind {
 	case dag.ScheduleNone, "":
 		return none{}, nil
+	case dag.ScheduleAsset: // runs are made by events of assets
+		return none{}, nil
+	case dag.ScheduleAssetOrTime:
+		if s.Time == nil {
+			return nil, &Error{Problem: "the schedule by assets or time has no time"}
+		}
+		return New(*s.Time, tz)
+	case dag.ScheduleEvents:
+		return newEvents(s.Dates)
 	case dag.ScheduleOnce:
 		return once{}, nil
 	case dag.ScheduleContinuous:

@@ -84,6 +84,9 @@ func (r runAccess) TriggerRun(ctx context.Context, q core.TriggerRequest) error 
 	if d == nil {
 		return core.ErrNoSuchDAG
 	}
+	if err := CheckConf(d, q.Conf); err != nil {
+		return err
+	}
 	run, err := r.app.NewRun(d, TriggerRequest{
 		DagID: q.DagID, RunID: q.RunID, Conf: q.Conf, LogicalDate: q.LogicalDate, By: dag.ByOperator,
 	})

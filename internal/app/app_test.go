@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -34,7 +36,7 @@ func house(t *testing.T, files map[string]string, environ ...string) *config.Con
 		}
 	}
 	path := filepath.Join(root, "config.yaml")
-	text := "core:\n  dags_folder: dags\nstepfunctions:\n  port: 0\n  state_machines_folder: machines\n  handlers_folder: handlers\n"
+	text := "core:\n  dags_folder: dags\nstepfunctions:\n  port: 0\n  state_machines_folder: machines\n  handlers_folder: handlers\napi:\n  port: 0\n"
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -219,6 +221,49 @@ func TestCatalogHoldsEveryFamily(t *testing.T) {
 			if f.Doc == "" {
 				t.Errorf("parameter %s of %s has no documentation", f.Name, name)
 			}
+		}
+	}
+}
+
+// TestMonitor asks a daemon about itself.
+func TestMonitor(t *testing.T) {
+	t.Parallel()
+	cfg := house(t, map[string]string{"one.yaml": "one:\n  schedule: null\n  tasks:\n    - {task_id: a, operator: bash, bash_command: echo}\n"})
+	d := start(t, cfg, DaemonOptions{})
+	run(t, d, TriggerRequest{DagID: "one", By: dag.ByTest})
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	get := func(path string) string {
+		answer, err := client.Get(d.MonitorURL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	if got := get("/readyz"); got != "{\"status\":\"ready\"}\n" {
+		t.Errorf("readyz: %s", got)
+	}
+	if got := get("/api/v2/monitor/health"); !strings.Contains(got, `"metadatabase":{"status":"healthy"}`) || strings.Contains(got, "unhealthy") {
+		t.Errorf("health: %s", got)
+	}
+	// The watcher hears of the end from a goroutine of its own.
+	deadline := time.Now().Add(10 * time.Second)
+	for !strings.Contains(get("/metrics"), `airflow_dagrun_finish{dag_id="one",state="success"} 1`) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the run is not counted:\n%s", get("/metrics"))
+		}
+	}
+	got := get("/metrics")
+	for _, line := range []string{
+		`airflow_ti_finish{dag_id="one",state="success",task_id="a"} 1`, "airflow_dagbag_size 1",
+		`airflow_pool_open_slots{pool="default_pool"} 128`, "airflow_executor_open_slots 32",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("no line %s in\n%s", line, got)
 		}
 	}
 }

@@ -7,11 +7,18 @@ import (
 
 	"gust/connections"
 	"gust/connections/awsconn"
+	"gust/connections/sqlconn"
+	"gust/internal/childprocess"
 	"gust/internal/config"
+	"gust/internal/pyworker"
 	"gust/operators"
+	opbatch "gust/operators/awsbatch"
+	"gust/operators/awslambda"
 	"gust/operators/core"
 	ophttp "gust/operators/httpreq"
+	"gust/operators/python"
 	"gust/operators/shell"
+	opsql "gust/operators/sqlquery"
 	opstepfunctions "gust/operators/stepfunctions"
 	"gust/operators/stepfunctions/activity"
 	"gust/operators/stepfunctions/statemachine"
@@ -19,12 +26,15 @@ import (
 	sensexternal "gust/sensors/external"
 	sensfiles "gust/sensors/files"
 	senshttp "gust/sensors/httpreq"
+	senssql "gust/sensors/sqlquery"
 	sensstepfunctions "gust/sensors/stepfunctions"
 	senstimed "gust/sensors/timed"
 	"gust/triggers"
+	trigbatch "gust/triggers/awsbatch"
 	trigexternal "gust/triggers/external"
 	trigfiles "gust/triggers/files"
 	trighttp "gust/triggers/httpreq"
+	trigsql "gust/triggers/sqlquery"
 	trigstepfunctions "gust/triggers/stepfunctions"
 	trigtimed "gust/triggers/timed"
 )
@@ -34,9 +44,12 @@ type parts struct {
 	home              string
 	killedCleanup     time.Duration
 	mask              func(string) string
-	starter           *shell.Starter
+	starter           *childprocess.Starter
+	python            *pyworker.Pool
+	dagsFolder        string
 	aws               *awsconn.Pool
 	http              *trighttp.Client
+	sql               *sqlconn.Pool
 	connections       connections.Resolver
 	defaultDeferrable *bool
 	sensorTimeout     time.Duration
@@ -45,7 +58,7 @@ type parts struct {
 
 func partsOf(cfg *config.Config) parts {
 	return parts{
-		home: cfg.Home(), killedCleanup: cfg.Core.KilledTaskCleanupTime,
+		home: cfg.Home(), killedCleanup: cfg.Core.KilledTaskCleanupTime, dagsFolder: cfg.Core.DagsFolder,
 		defaultDeferrable: cfg.Operators.DefaultDeferrable, sensorTimeout: cfg.Sensors.DefaultTimeout,
 	}
 }
@@ -55,6 +68,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 	ops, waits := operators.NewRegistry(), triggers.NewRegistry()
 	clients := trigstepfunctions.FromPool(p.aws)
 	defaults := sensors.Defaults{Timeout: p.sensorTimeout, Deferrable: p.defaultDeferrable}
+	callables := python.Deps{Pool: p.python, Home: p.home, Path: []string{p.dagsFolder}, Sensors: defaults}
 	commands := shell.Deps{Home: p.home, CleanupTime: p.killedCleanup, Starter: p.starter, Mask: p.mask}
 	filters, err := shell.NewFilters(commands)
 	if err != nil {
@@ -62,6 +76,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 	}
 	err = errors.Join(
 		shell.Register(ops, commands),
+		python.Register(ops, callables),
 		core.Register(ops, core.Deps{Runs: p.runs, DefaultDeferrable: p.defaultDeferrable}),
 		opstepfunctions.Register(ops, opstepfunctions.Deps{Clients: clients, DefaultDeferrable: p.defaultDeferrable}),
 		statemachine.Register(ops, statemachine.Deps{
@@ -72,13 +87,19 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		}),
 		sensstepfunctions.Register(ops, sensstepfunctions.Deps{Clients: clients, Defaults: defaults}),
 		ophttp.Register(ops, p.http),
-		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults}),
+		opbatch.Register(ops, opbatch.Deps{Clients: trigbatch.FromPool(p.aws), DefaultDeferrable: p.defaultDeferrable}),
+		trigbatch.Register(waits, trigbatch.Deps{Clients: trigbatch.FromPool(p.aws), Connections: p.connections}),
+		awslambda.Register(ops, awslambda.Deps{Clients: awslambda.FromPool(p.aws)}),
+		opsql.Register(ops, p.sql),
+		senssql.Register(ops, senssql.Deps{Pool: p.sql, Defaults: defaults, Holds: python.CellHolds(callables)}),
+		senshttp.Register(ops, senshttp.Deps{Client: p.http, Defaults: defaults, Holds: python.ResponseHolds(callables)}),
 		sensfiles.Register(ops, defaults),
-		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults}),
+		sensexternal.Register(ops, sensexternal.Deps{States: p.runs, Defaults: defaults, DateOf: python.DateOf(callables)}),
 		senstimed.Register(ops, defaults),
 		trigexternal.Register(waits, p.runs),
 		trigtimed.Register(waits),
 		trigfiles.Register(waits),
+		trigsql.Register(waits, trigsql.Deps{Pool: p.sql, Connections: p.connections}),
 		trighttp.Register(waits, trighttp.Deps{Client: p.http, Connections: p.connections}),
 		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections}),
 	)
@@ -96,8 +117,9 @@ func filtered(filters *shell.Filters) activity.Runner {
 // Catalog is the registry of operators for looking only: nothing in it can run.
 func Catalog() (*operators.Registry, error) {
 	ops, _, err := register(parts{
-		home: "catalog", starter: &shell.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), connections: nowhere{},
-		runs: runAccess{},
+		home: "catalog", starter: &childprocess.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), sql: &sqlconn.Pool{},
+		connections: nowhere{},
+		runs:        runAccess{},
 	})
 	return ops, err
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gust/connections"
+	"gust/connections/sqlconn"
 	"gust/triggers/httpreq"
 )
 
@@ -16,10 +17,15 @@ import (
 var connectionTests = map[string]func(context.Context, *App, *connections.Connection) (message string, ok bool){
 	"aws":  testAWS,
 	"http": testHTTP,
+
+	"postgres": testSQL,
+	"mysql":    testSQL,
+	"sqlite":   testSQL,
 }
 
 // TestConnection tries a connection out (Airflow: test_connection): AWS is asked who it is, an HTTP host for its base
-// URL. The message says what was found, or what is wrong when ok is false. A type that cannot be tested is an error.
+// URL, a database what it is. The message says what was found, or what is wrong when ok is false. A type that cannot be
+// tested is an error.
 func (a *App) TestConnection(ctx context.Context, conn *connections.Connection) (message string, ok bool, err error) {
 	test := connectionTests[conn.Type]
 	if test == nil {
@@ -43,4 +49,12 @@ func testHTTP(ctx context.Context, a *App, conn *connections.Connection) (string
 		return err.Error(), false
 	}
 	return fmt.Sprintf("The host answers GET with %d %s.", answer.Status, answer.Reason), true
+}
+
+func testSQL(ctx context.Context, _ *App, conn *connections.Connection) (string, bool) {
+	message, err := sqlconn.Test(ctx, conn)
+	if err != nil {
+		return err.Error(), false
+	}
+	return message, true
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gust/dag"
@@ -14,6 +15,7 @@ import (
 	"gust/internal/config"
 	"gust/internal/filelock"
 	"gust/internal/home"
+	"gust/internal/monitor"
 	"gust/runner/dagprocessor"
 	"gust/runner/plan"
 	"gust/runner/scheduler"
@@ -39,8 +41,10 @@ type Daemon struct {
 	// Ready is how long the start took.
 	Ready time.Duration
 
+	monitor   *monitor.Server // nil while health and metrics are not served
 	engine    *engine
 	processor *dagprocessor.Processor
+	loaded    atomic.Bool                   // processor is set; for other goroutines
 	undo      []func(context.Context) error // in order of the start
 	wakes     sync.WaitGroup
 }
@@ -80,6 +84,7 @@ func StartDaemon(ctx context.Context, cfg *config.Config, opts Options, daemon D
 	if d.engine, err = d.newEngine(); err != nil {
 		return nil, err
 	}
+	d.startMonitor(ctx) // it answers until the engine has stopped
 	d.undo = append(d.undo, d.engine.stop)
 	if err := d.engine.scheduler.Start(ctx); err != nil {
 		return nil, err
@@ -93,10 +98,13 @@ func StartDaemon(ctx context.Context, cfg *config.Config, opts Options, daemon D
 	if err := d.engine.scheduler.Sync(ctx); err != nil {
 		return nil, err
 	}
+	d.startRetention(ctx)
 	if d.Service != nil {
 		// A stopping daemon still serves its own tasks, but no command may begin to count on it.
 		d.undo = append(d.undo, func(context.Context) error { withdraw(cfg.Home()); return nil })
 	}
+	d.loaded.Store(true)
+	d.setReady(true)
 	d.Ready = time.Since(began)
 	return d, nil
 }
@@ -216,6 +224,7 @@ func (d *Daemon) Abort() { d.engine.abort() }
 // Stop stops everything in the reverse order of the start: no new attempts, those that run get until ctx ends and then go
 // back, the database is closed, the lock released. It may be called once.
 func (d *Daemon) Stop(ctx context.Context) error {
+	d.setReady(false)
 	var errs []error
 	for i := len(d.undo) - 1; i >= 0; i-- {
 		errs = append(errs, d.undo[i](ctx))

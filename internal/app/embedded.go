@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"gust/connections"
+	"gust/internal/childprocess"
 	"gust/internal/config"
-	"gust/operators/shell"
 	"gust/stepfunctions"
 	"gust/stepfunctions/handlers"
 )
@@ -151,7 +151,7 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 				continue
 			}
 			name := strings.TrimSuffix(e.Name(), filepath.Ext(e.Name()))
-			set[name] = handlers.Handler{Command: []string{filepath.Join(folder, e.Name())}, Env: shell.Marks(cfg.Home(), name)}
+			set[name] = handlers.Handler{Command: []string{filepath.Join(folder, e.Name())}, Env: childprocess.Marks(cfg.Home(), name)}
 		}
 	}
 	for name, text := range cfg.StepFunctions.Handlers {
@@ -160,7 +160,7 @@ func lambdaHandlers(cfg *config.Config) (map[string]handlers.Handler, error) {
 			return nil, fmt.Errorf("stepfunctions.handlers: %s: %w", name, err)
 		}
 		if len(h.Command) > 0 {
-			h.Env = shell.Marks(cfg.Home(), name)
+			h.Env = childprocess.Marks(cfg.Home(), name)
 		}
 		set[name] = h
 	}

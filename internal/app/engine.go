@@ -7,11 +7,14 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"gust/connections/sqlconn"
 	"gust/dag/template"
+	"gust/internal/childprocess"
+	"gust/internal/pyworker"
 	"gust/internal/variables"
 	"gust/operators"
-	"gust/operators/shell"
 	"gust/runner/attempt"
+	"gust/runner/callback"
 	"gust/runner/executor/local"
 	"gust/runner/scheduler"
 	"gust/runner/tasklog"
@@ -38,7 +41,7 @@ func (a *App) catalog() (*catalog, error) {
 // templates renders the parameters of tasks.
 func (a *App) templates(testMode bool) *attempt.Templates {
 	return &attempt.Templates{
-		Runs: a.Store, TestMode: testMode,
+		Runs: a.Store, TestMode: testMode, AssetEvents: a.Store.AssetEventsGet,
 		Variable: func(ctx context.Context, key string) (string, bool, error) {
 			value, err := a.Variables.Get(ctx, key)
 			var missing *variables.NotFoundError
@@ -56,8 +59,10 @@ type engine struct {
 	triggerer *triggerer.Loop
 	operators *operators.Registry
 	triggers  *triggers.Registry
-	starter   *shell.Starter
+	starter   *childprocess.Starter
+	python    *pyworker.Pool
 	http      *httpreq.Client
+	sql       *sqlconn.Pool
 	logs      *tasklog.Files
 	templates *template.Environment
 	aborted   atomic.Bool
@@ -65,16 +70,24 @@ type engine struct {
 
 // newEngine builds the machinery; nothing runs before start.
 func (a *App) newEngine() (*engine, error) {
-	starter, err := shell.NewStarter()
+	starter, err := childprocess.NewStarter()
 	if err != nil {
 		return nil, err
 	}
 	e := &engine{
-		home: a.Config.Home(), starter: starter, http: httpreq.NewClient(), templates: template.New(template.Options{}),
+		home: a.Config.Home(), starter: starter, http: httpreq.NewClient(), sql: &sqlconn.Pool{},
+		templates: template.New(template.Options{}),
+	}
+	e.python, err = pyworker.NewPool(pyworker.Options{
+		Interpreter: a.Config.Python.Interpreter, Warm: a.Config.Python.WarmInterpreters, Idle: a.Config.Python.IdleTimeout,
+		CleanupTime: a.Config.Core.KilledTaskCleanupTime, Home: e.home, Starter: starter,
+	})
+	if err != nil {
+		return nil, errors.Join(err, starter.Close())
 	}
 	p := partsOf(a.Config)
 	p.mask = a.Masker.Mask
-	p.starter, p.aws, p.http, p.connections = starter, a.AWS, e.http, a.Connections
+	p.starter, p.python, p.aws, p.http, p.sql, p.connections = starter, e.python, a.AWS, e.http, e.sql, a.Connections
 	p.runs = runAccess{app: a, wake: func() {
 		if e.scheduler != nil {
 			e.scheduler.Refresh()
@@ -87,16 +100,21 @@ func (a *App) newEngine() (*engine, error) {
 		Base: a.Config.Logging.BaseLogFolder, Mask: a.Masker.Mask,
 		OnError: func(err error) { a.Log.Error("task logs cannot be written", "error", err) },
 	}
+	renderer := a.templates(false)
+	renderer.Function = pythonMacro(e.python, a)
 	env := &attempt.Env{
-		Operators: e.operators, Connections: a.Connections, XComs: a.Store, Renderer: a.templates(false),
+		Operators: e.operators, Connections: a.Connections, XComs: a.Store, Renderer: renderer,
 		Logs: e.logs, Mask: a.Masker.Mask, Now: a.Now, XComMaxBytes: a.Config.Core.XComMaxBytes,
+		MaxMapLength: a.Config.Core.MaxMapLength,
 	}
 	runner := &worker.Worker{Env: env, KillGrace: a.Config.Core.KilledTaskCleanupTime + killMargin}
 	e.triggerer = triggerer.New(triggerer.Config{Env: env, Triggers: e.triggers, Checks: a.Config.Triggerer.Checks, Log: a.Log})
 	e.executor = local.New(runner, a.Config.Core.Parallelism, a.Now)
 	e.scheduler = scheduler.New(scheduler.Options{
 		Store: a.Store, Executor: e.executor, Triggers: e.triggerer,
-		Log: a.Log.With(slog.String("logger", "scheduler")), Now: a.Now,
+		Notifier:     callback.New(callback.Options{Store: a.Store, Env: env, Log: a.Log.With(slog.String("logger", "callbacks"))}),
+		MaxMapLength: a.Config.Core.MaxMapLength,
+		Log:          a.Log.With(slog.String("logger", "scheduler")), Now: a.Now,
 		PausedAtCreation: a.Config.Core.DagsArePausedAtCreation,
 		RefreshEvery:     a.Config.Scheduler.IdleSleepTime, HeartbeatEvery: a.Config.Scheduler.Heartbeat,
 	})
@@ -105,7 +123,7 @@ func (a *App) newEngine() (*engine, error) {
 
 // sweep ends the processes that tasks of a killed daemon left behind.
 func (a *App) sweep() error {
-	killed, err := shell.SweepOrphans(a.Config.Home())
+	killed, err := childprocess.SweepOrphans(a.Config.Home())
 	if killed > 0 {
 		a.Log.Warn("ended processes that a killed daemon left behind", "processes", killed)
 	}
@@ -119,10 +137,12 @@ func (a *App) sweep() error {
 func (e *engine) stop(ctx context.Context) error {
 	err := e.scheduler.Stop(ctx)
 	if e.aborted.Load() {
-		_, endErr := shell.EndCommands(e.home)
+		_, endErr := childprocess.EndCommands(e.home)
 		err = errors.Join(err, endErr)
 	}
+	e.python.Close()
 	e.http.Close()
+	e.sql.Close()
 	return errors.Join(err, e.starter.Close())
 }
 

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"gust/dag"
 	"gust/dag/dagfile"
@@ -32,8 +33,36 @@ type Pipelines struct {
 	Errors []store.ImportError
 	// Problems are all errors and warnings, by file.
 	Problems []dagfile.Problem
+	// Files are the pipeline files, by path.
+	Files []FileReport
 	// Paused says, by DAG id, what the database knows.
 	Paused map[string]bool
+}
+
+// FileReport is what reading a pipeline file came to.
+type FileReport struct {
+	Path string
+	Took time.Duration
+	// DAGs are the ids of its good DAGs, Tasks how many tasks they have.
+	DAGs             []string
+	Tasks            int
+	Warnings, Errors int
+}
+
+func fileReport(r *dagprocessor.FileResult) FileReport {
+	f := FileReport{Path: r.Path, Took: r.Took}
+	for _, d := range r.DAGs {
+		f.DAGs = append(f.DAGs, d.ID)
+		f.Tasks += len(d.Tasks)
+	}
+	for i := range r.Problems {
+		if r.Problems[i].Severity == dagfile.Error {
+			f.Errors++
+		} else {
+			f.Warnings++
+		}
+	}
+	return f
 }
 
 // NoDAGError says that there is no such DAG.
@@ -109,6 +138,7 @@ func (a *App) Pipelines(ctx context.Context) (*Pipelines, error) {
 	for _, r := range p.Results() {
 		out.DAGs = append(out.DAGs, r.DAGs...)
 		out.Problems = append(out.Problems, r.Problems...)
+		out.Files = append(out.Files, fileReport(&r))
 		if r.HasErrors() {
 			out.Errors = append(out.Errors, store.ImportError{FileLoc: r.Path, Text: r.ErrorText(), At: r.ParsedAt})
 		}
@@ -167,6 +197,10 @@ func (a *App) current(ctx context.Context, id string) (*dag.DAG, error) {
 	}
 	return d, err
 }
+
+// Latest is the DAG that a daemon runs now: what the database says while there is one, otherwise what the pipelines folder
+// says.
+func (a *App) Latest(ctx context.Context, id string) (*dag.DAG, error) { return a.current(ctx, id) }
 
 func (a *App) pausedAtCreation(d *dag.DAG) bool {
 	if d.IsPausedUponCreation != nil {

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"gust/dag"
+	"gust/dag/params"
 	"gust/dag/timetable"
 	"gust/internal/home"
-	"gust/runner/plan"
 	"gust/store"
 )
 
@@ -68,6 +68,9 @@ func (a *App) Trigger(ctx context.Context, r TriggerRequest) (*dag.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := CheckConf(d, r.Conf); err != nil {
+		return nil, err
+	}
 	run, err := a.NewRun(d, r)
 	if err != nil {
 		return nil, err
@@ -84,6 +87,34 @@ func (a *App) Trigger(ctx context.Context, r TriggerRequest) (*dag.Run, error) {
 	}
 	a.Wake()
 	return run, nil
+}
+
+// CheckConf checks the params of a run of a DAG: its defaults with conf over them, against their schemas.
+func CheckConf(d *dag.DAG, conf json.RawMessage) error {
+	if len(d.ParamSchemas) == 0 {
+		return nil
+	}
+	var values map[string]any
+	if len(conf) > 0 {
+		decoded, err := dag.DecodeJSON(conf)
+		if err != nil {
+			return fmt.Errorf("conf: %w", err)
+		}
+		object, ok := decoded.(map[string]any)
+		if !ok && decoded != nil {
+			return fmt.Errorf("conf is %s; expected a JSON object", conf)
+		}
+		values = object
+	}
+	_, problems := params.Resolve(d, values, true)
+	if len(problems) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("DAG %s cannot run with this conf", d.ID)
+	for _, p := range problems {
+		text += "\n" + p.Error()
+	}
+	return errors.New(text)
 }
 
 // ensureDag stores the DAG's row when the database does not have one, which is so before the first daemon has run.
@@ -138,22 +169,6 @@ func (a *App) Upcoming(ctx context.Context, d *dag.DAG, n int) ([]timetable.Slot
 	}
 	limits := timetable.Restriction{Earliest: d.StartDate, Latest: d.EndDate, Catchup: d.Catchup}
 	return timetable.Following(table, last, limits, a.Now(), n), nil
-}
-
-// Unmet says why a task instance is not running, one reason a line; nothing when nothing stands in its way.
-func (a *App) Unmet(ctx context.Context, key dag.Key) ([]string, error) {
-	ti, err := a.Store.TaskInstanceGet(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	if ti.State.Finished() || ti.State == dag.StateRunning {
-		return []string{fmt.Sprintf("the task is %s", ti.State)}, nil
-	}
-	snap, err := a.Store.EngineLoad(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Inspect(plan.Config{Slots: a.Config.Core.Parallelism}, snap, a.Now()).Unmet(key), nil
 }
 
 // SchedulerAlive reports whether a scheduler runs on the home.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"gust/dag"
 	"gust/internal/config"
@@ -85,11 +86,43 @@ func Test(ctx context.Context, cfg *config.Config, opts Options, test TestRun) (
 	if err != nil {
 		return nil, err
 	}
+	if err := a.settle(ctx); err != nil {
+		return nil, err
+	}
 	tasks, err := a.Store.TaskInstanceList(ctx, test.Run.RunKey)
 	if err != nil {
 		return nil, err
 	}
 	return &TestResult{Run: *run, Tasks: tasks}, nil
+}
+
+const (
+	// settleEvery is the time between two looks for callbacks that are due, in a database in memory.
+	settleEvery = 5 * time.Millisecond
+	// settleWithin bounds the wait for them: tries and their timeouts included.
+	settleWithin = 3 * time.Minute
+)
+
+// settle waits until the callbacks that are due have been carried out or given up. A daemon does that in its own time; after
+// a test run nobody would.
+func (a *App) settle(ctx context.Context) error {
+	late := time.After(settleWithin)
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for {
+		snap, err := a.Store.EngineLoad(ctx)
+		if err != nil || len(snap.Callbacks) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-late:
+			a.Log.Warn("the run has ended, but not its callbacks", "callbacks", len(snap.Callbacks))
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // endTest stops the engine. When ctx has ended the tasks that still run are ended at once: nobody waits for them.

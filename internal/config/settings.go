@@ -28,8 +28,10 @@ type Config struct {
 	DagProcessor  DagProcessor  `section:"dag_processor" doc:"How pipeline files are read."`
 	Scheduler     Scheduler     `section:"scheduler" doc:"How runs are created and watched."`
 	Operators     Operators     `section:"operators" doc:"What tasks inherit."`
+	Python        Python        `section:"python" doc:"How Python functions are called."`
 	Sensors       Sensors       `section:"sensors" doc:"What sensors inherit."`
 	Triggerer     Triggerer     `section:"triggerer" doc:"How waits are checked."`
+	API           API           `section:"api" doc:"Where the daemon answers about its health and its metrics, over HTTP."`
 	Logging       Logging       `section:"logging" doc:"What is written where."`
 	Secrets       Secrets       `section:"secrets" doc:"Connections from files."`
 	StepFunctions StepFunctions `section:"stepfunctions" doc:"The embedded Step Functions service of gust standalone."`
@@ -51,7 +53,9 @@ type Core struct {
 	DefaultTaskExecutionTimeout time.Duration `key:"default_task_execution_timeout" default:"null" min:"0" doc:"The longest time an attempt may take, unless the task says execution_timeout; null is no limit."`
 	DefaultPoolTaskSlotCount    int           `key:"default_pool_task_slot_count" default:"128" min:"-1" doc:"The slots of default_pool when the database is created; -1 is no limit."`
 	KilledTaskCleanupTime       time.Duration `key:"killed_task_cleanup_time" default:"60" min:"0" doc:"The time between SIGTERM and SIGKILL for the processes of a task that is ended."`
+	MaxMapLength                int           `key:"max_map_length" default:"1024" min:"1" doc:"The most instances that a mapped task may have."`
 	XComMaxBytes                int           `key:"xcom_max_bytes" default:"1048576" min:"1" doc:"The largest value a task may push, in bytes of JSON."`
+	RunRetention                time.Duration `key:"run_retention" default:"null" min:"0" doc:"Finished runs that ended longer ago are deleted by the daemon; null keeps all."`
 	FernetKey                   string        `key:"fernet_key" default:"" secret:"true" env:"GUST_FERNET_KEY" doc:"Keys for stored connections, comma separated, the first encrypts; empty: fernet.key in the home folder."`
 }
 
@@ -85,6 +89,13 @@ type Operators struct {
 	DefaultDeferrable *bool  `key:"default_deferrable" default:"null" doc:"The value of deferrable for tasks without one; null: what each operator declares, sensors defer if they can."`
 }
 
+// Python is section python.
+type Python struct {
+	Interpreter      string        `key:"interpreter" default:"python3" required:"true" doc:"The interpreter, Python 3.8 or later, unless a task names one: a name on PATH or an absolute path."`
+	WarmInterpreters int           `key:"warm_interpreters" default:"4" min:"0" doc:"How many interpreters are kept warm, one for each program in use; 0 starts one for every task."`
+	IdleTimeout      time.Duration `key:"idle_timeout" default:"300" min:"1" doc:"How long a warm interpreter is kept when no task uses it."`
+}
+
 // Sensors is section sensors.
 type Sensors struct {
 	DefaultTimeout time.Duration `key:"default_timeout" default:"604800" min:"0" doc:"How long a sensor waits in all, unless it says timeout."`
@@ -93,6 +104,13 @@ type Sensors struct {
 // Triggerer is section triggerer.
 type Triggerer struct {
 	Checks int `key:"checks" default:"16" min:"1" doc:"How many groups of waits are checked at once; waits themselves are not limited."`
+}
+
+// API is section api.
+type API struct {
+	Enabled bool   `key:"enabled" default:"true" doc:"Whether the daemon serves /api/v2/monitor/health, /livez, /readyz and /metrics, if the port is free."`
+	Host    string `key:"host" default:"127.0.0.1" kind:"host" doc:"The address it listens on; anybody who reaches it can read the metrics."`
+	Port    int    `key:"port" default:"8080" min:"0" max:"65535" doc:"The port it listens on; 0 is any free one, which the log names."`
 }
 
 // Logging is section logging.

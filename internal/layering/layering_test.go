@@ -40,6 +40,8 @@ var rules = []rule{
 	{"gust/store/...", []string{"gust/runner/plan", "gust/runner/scheduler", "gust/operators/...", "gust/sensors/..."}, "a store knows rows"},
 	{"gust/stepfunctions/...", []string{"gust/dag/...", "gust/store/...", "gust/operators/...", "gust/sensors/...", "gust/runner/...", "gust/internal/app"},
 		"the embedded service stands alone behind HTTP"},
+	{"gust/internal/monitor", []string{"gust/store/sqlite/...", "gust/operators/...", "gust/stepfunctions/...", "gust/internal/config"},
+		"health and metrics see transitions and readings, never implementations"},
 	{"gust/internal/config", []string{"gust/runner/...", "gust/operators/...", "gust/store/..."}, "settings know nobody they configure"},
 }
 

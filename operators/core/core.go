@@ -1,5 +1,5 @@
-// Package core holds the operators that shape a run rather than do work: nothing, branch, short circuit, only the
-// latest run, another DAG's run.
+// Package core holds the operators that shape a run rather than do work: nothing, branch, only the latest run, another
+// DAG's run.
 package core
 
 import (
@@ -7,12 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"gust/dag"
-	"gust/internal/param"
 	"gust/operators"
 )
 
@@ -48,15 +46,6 @@ func Register(r *operators.Registry, deps Deps) error {
 			Doc: "Chooses which of its direct downstream tasks go on; the others are skipped, unless they can also be " +
 				"reached from a chosen one. The choice is a template expression.",
 			New: func() operators.Operator { return &Branch{} },
-		}),
-		r.Register(operators.Spec{
-			Name: "ShortCircuitOperator",
-			Aliases: []string{
-				"airflow.operators.python.ShortCircuitOperator", "airflow.operators.python_operator.ShortCircuitOperator",
-				"airflow.providers.standard.operators.python.ShortCircuitOperator",
-			},
-			Doc: "Skips what follows when a condition, a template expression, is false.",
-			New: func() operators.Operator { return &ShortCircuit{} },
 		}),
 		r.Register(operators.Spec{
 			Name: "LatestOnlyOperator",
@@ -104,10 +93,8 @@ func (b *Branch) Execute(_ context.Context, t operators.Task) (operators.Result,
 	if err != nil {
 		return operators.Result{}, operators.Fail(err)
 	}
-	for _, id := range ids {
-		if err := direct(t.Spec(), id); err != nil {
-			return operators.Result{}, operators.Fail(err)
-		}
+	if err := operators.CheckFollow(t.Spec(), ids...); err != nil {
+		return operators.Result{}, operators.Fail(fmt.Errorf("follow: %w", err))
 	}
 	t.Log().Info("Following branch " + strings.Join(ids, ", "))
 	var value any
@@ -155,83 +142,6 @@ func names(choice any) ([]string, error) {
 		return nil, fmt.Errorf("follow is %q; expected a task id, or a list such as ['a', 'b']", v)
 	}
 	return nil, fmt.Errorf("follow is %v; expected a task id or a list of them", choice)
-}
-
-// direct checks that a name is a direct downstream task, or a group that holds one.
-func direct(spec *dag.Task, id string) error {
-	if spec == nil {
-		return nil
-	}
-	known := slices.Clone(spec.Downstream)
-	for _, task := range spec.Downstream {
-		for i := range len(task) {
-			if task[i] == '.' && !slices.Contains(known, task[:i]) {
-				known = append(known, task[:i])
-			}
-		}
-	}
-	if slices.Contains(known, id) {
-		return nil
-	}
-	return &param.Error{
-		Path: []string{"follow"}, Problem: fmt.Sprintf("%q is not a direct downstream task of %s", id, spec.ID),
-		Expected: "one of " + strings.Join(known, ", "), Nearest: param.Nearest(id, known),
-	}
-}
-
-// ShortCircuit skips what follows when its condition is false (Airflow: ShortCircuitOperator).
-type ShortCircuit struct {
-	Condition                    any  `param:"condition" template:"true" required:"true" doc:"The condition. False are: False, None, 0, an empty text, list or mapping, also when a template produced them as text. Everything else is true."`
-	IgnoreDownstreamTriggerRules bool `param:"ignore_downstream_trigger_rules" default:"true" doc:"When the condition is false: true skips all tasks that follow, however indirectly and whatever their trigger rules; false skips the direct downstream tasks and leaves the others to their trigger rules."`
-	PythonCallable               any  `param:"python_callable" doc:"Not supported: Python code in Airflow. Write the condition as a template expression."`
-}
-
-// Validate refuses Python.
-func (s *ShortCircuit) Validate() error {
-	if s.PythonCallable != nil {
-		return errors.New("python_callable is not supported; write the condition as a template expression in condition")
-	}
-	return nil
-}
-
-// Execute decides.
-func (s *ShortCircuit) Execute(_ context.Context, t operators.Task) (operators.Result, error) {
-	ok := truth(s.Condition)
-	t.Log().Info(fmt.Sprintf("Condition result is %v", ok))
-	switch {
-	case ok:
-		t.Log().Info("Proceeding with downstream tasks...")
-		return operators.Done(s.Condition), nil
-	case s.IgnoreDownstreamTriggerRules:
-		t.Log().Info("Skipping all downstream tasks...")
-		return operators.Result{Value: s.Condition, SkipAll: true}, nil
-	}
-	t.Log().Info("Skipping downstream tasks while respecting trigger rules...")
-	return operators.Branch(s.Condition), nil
-}
-
-// truth is Python's bool() of a value, or of the text that a template made of it.
-func truth(value any) bool {
-	switch v := value.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case string:
-		switch strings.ToLower(strings.TrimSpace(v)) {
-		case "", "false", "none", "null", "0", "0.0", "-0", "[]", "{}", "()", "''", `""`, "set()":
-			return false
-		}
-		return true
-	case []any:
-		return len(v) > 0
-	case map[string]any:
-		return len(v) > 0
-	}
-	if n, ok := param.Float(value); ok {
-		return n != 0
-	}
-	return true
 }
 
 // LatestOnly lets only the latest run go on (Airflow: LatestOnlyOperator).

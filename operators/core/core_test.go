@@ -84,7 +84,6 @@ func TestFamily(t *testing.T) {
 	}
 	for alias, name := range map[string]string{
 		"airflow.operators.dummy_operator.DummyOperator":                            "EmptyOperator",
-		"airflow.operators.python.ShortCircuitOperator":                             "ShortCircuitOperator",
 		"airflow.operators.latest_only.LatestOnlyOperator":                          "LatestOnlyOperator",
 		"airflow.providers.standard.operators.trigger_dagrun.TriggerDagRunOperator": "TriggerDagRunOperator",
 	} {
@@ -141,32 +140,6 @@ func TestBranch(t *testing.T) {
 	}
 	_, err := operatorstest.TryBuild(setUp(t).reg, "branch", map[string]any{"follow": "a", "follow_task_ids": "b"})
 	if err == nil || !strings.Contains(err.Error(), "mean the same") {
-		t.Error(err)
-	}
-}
-
-func TestShortCircuit(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		condition any
-		want      bool
-	}{
-		{true, true}, {false, false}, {"True", true}, {"False", false}, {"false", false}, {" None ", false}, {"", false},
-		{"0", false}, {0, false}, {3, true}, {0.0, false}, {"[]", false}, {"{}", false}, {"x", true}, {[]any{}, false},
-		{[]any{0}, true}, {map[string]any{}, false}, {map[string]any{"a": 1}, true},
-	} {
-		b := setUp(t)
-		res, err := b.execute(t, "ShortCircuitOperator", map[string]any{"condition": c.condition})
-		if err != nil || res.SkipAll == c.want || res.Follow != nil {
-			t.Errorf("%#v: %+v, %v", c.condition, res, err)
-		}
-		res, err = b.execute(t, "ShortCircuitOperator", map[string]any{"condition": c.condition, "ignore_downstream_trigger_rules": false})
-		if err != nil || res.SkipAll || (res.Follow == nil) != c.want || res.Follow != nil && len(*res.Follow) != 0 {
-			t.Errorf("%#v with trigger rules: %+v, %v", c.condition, res, err)
-		}
-	}
-	_, err := operatorstest.TryBuild(setUp(t).reg, "ShortCircuitOperator", map[string]any{"condition": 1, "python_callable": "m.f"})
-	if err == nil || !strings.Contains(err.Error(), "python_callable is not supported") {
 		t.Error(err)
 	}
 }

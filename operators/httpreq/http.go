@@ -16,7 +16,7 @@ func Register(r *operators.Registry, client *httpreq.Client) error {
 	if client == nil {
 		return errors.New("operators/httpreq: a Client is needed")
 	}
-	return r.Register(operators.Spec{
+	return errors.Join(r.Register(slackSpec(client)), r.Register(operators.Spec{
 		Name: "HttpOperator",
 		Aliases: []string{
 			"SimpleHttpOperator", "http",
@@ -26,7 +26,7 @@ func Register(r *operators.Registry, client *httpreq.Client) error {
 		},
 		Doc: "Makes an HTTP request and returns the response. A status from 400 on fails the task.",
 		New: func() operators.Operator { return &HTTP{client: client} },
-	})
+	}))
 }
 
 // HTTP makes one request (Airflow: HttpOperator).

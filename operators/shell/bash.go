@@ -2,37 +2,31 @@
 //
 // A command runs in a process group of its own and never outlives its attempt: when it ends, is killed or times out,
 // whatever is left of the group is killed; when the daemon dies, the kernel kills the shell (Linux), and the next start
-// of the daemon sweeps what the shell left behind (SweepOrphans).
+// of the daemon sweeps what the shell left behind (package childprocess).
 package shell
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"gust/dag"
+	"gust/internal/childprocess"
 	"gust/internal/param"
 	"gust/operators"
 )
 
-// DefaultCleanupTime is [core] killed_task_cleanup_time when the configuration is silent.
-const DefaultCleanupTime = 60 * time.Second
-
 // Deps is what the family needs from the process.
 type Deps struct {
-	// Home is the state folder; it marks this installation's processes for SweepOrphans.
+	// Home is the state folder; it marks this installation's processes for childprocess.SweepOrphans.
 	Home string
 	// CleanupTime is how long a command may take to end after SIGTERM, before SIGKILL
-	// ([core] killed_task_cleanup_time); 0 means DefaultCleanupTime.
+	// ([core] killed_task_cleanup_time); 0 means a minute.
 	CleanupTime time.Duration
-	// Starter starts the processes. The assembler makes it with NewStarter and closes it after the executor stopped.
-	Starter *Starter
+	// Starter starts the processes. The assembler makes it with childprocess.NewStarter and closes it after the executor stopped.
+	Starter *childprocess.Starter
 	// Mask hides the secrets that the process knows. A command that holds one is handed to bash in a file that only this
 	// user can read, because anyone can read the arguments of a process. nil: no secret is known.
 	Mask func(string) string
@@ -44,9 +38,9 @@ func Register(r *operators.Registry, deps Deps) error {
 		return errors.New("operators/shell: Deps needs a Starter and a Home")
 	}
 	if deps.CleanupTime == 0 {
-		deps.CleanupTime = DefaultCleanupTime
+		deps.CleanupTime = childprocess.DefaultCleanupTime
 	}
-	home := homeID(deps.Home)
+	home := childprocess.HomeID(deps.Home)
 	return r.Register(operators.Spec{
 		Name: "BashOperator",
 		Aliases: []string{
@@ -75,7 +69,7 @@ type Bash struct {
 	OutputProcessor any               `param:"output_processor" doc:"Not supported: a Python callable in Airflow. Process the value in the template of the task that uses it."`
 
 	deps *Deps
-	home string // homeID of deps.Home
+	home string // HomeID of deps.Home
 }
 
 // ExitCodes is one exit code or a list of them.
@@ -113,14 +107,10 @@ func (b *Bash) Validate() error {
 		return errors.New("output_processor is a Python callable and is not supported; " +
 			"process the value in a template of the task that uses it")
 	}
-	if _, ok := decoders[normalEncoding(b.OutputEncoding)]; !ok {
+	if _, ok := childprocess.Decoder(b.OutputEncoding); !ok {
 		return fmt.Errorf("output_encoding %q is not supported; expected utf-8, ascii or latin-1", b.OutputEncoding)
 	}
 	return nil
-}
-
-func normalEncoding(name string) string {
-	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
 }
 
 // Execute runs the command and waits for its end, or ends it when ctx ends.
@@ -134,16 +124,17 @@ func (b *Bash) Execute(ctx context.Context, t operators.Task) (operators.Result,
 	}
 	defer cleanup()
 	secret := b.deps.Mask != nil && b.deps.Mask(b.BashCommand) != b.BashCommand
-	args, removeScript, err := arguments(b.BashCommand, temporaryName(b.home), secret)
+	args, removeScript, err := arguments(b.BashCommand, childprocess.TemporaryName(b.home), secret)
 	if err != nil {
 		return operators.Result{}, err
 	}
 	defer removeScript()
 	t.Log().Info("Running command: bash -c " + b.BashCommand)
-	marker := attemptMarker(b.home, t.Attempt())
+	marker := childprocess.AttemptMark(b.home, t.Attempt())
+	decode, _ := childprocess.Decoder(b.OutputEncoding) // checked by Validate
 	run := &command{
 		args: args, dir: dir, env: b.environment(t, marker), marker: marker,
-		cleanup: b.deps.CleanupTime, log: t.Log(), decode: decoders[normalEncoding(b.OutputEncoding)],
+		cleanup: b.deps.CleanupTime, log: t.Log(), decode: decode,
 		keepLast: t.Spec() == nil || t.Spec().DoXComPush,
 	}
 	end, err := run.run(ctx, b.deps.Starter)
@@ -169,7 +160,7 @@ func (b *Bash) result(run *command, end exit) (operators.Result, error) {
 	value, ok := run.last()
 	if !ok {
 		return operators.Result{}, fmt.Errorf("the last line of the output is longer than %d bytes, too long for an XCom; "+
-			"write it to a file, or set do_xcom_push: false", maxValue)
+			"write it to a file, or set do_xcom_push: false", childprocess.MaxValue)
 	}
 	return operators.Done(value), nil
 }
@@ -186,8 +177,7 @@ func containsCode(codes ExitCodes, code int) bool {
 // directory returns where the command runs.
 func (b *Bash) directory() (string, func(), error) {
 	if b.Cwd == nil {
-		dir, err := b.deps.Starter.scratch.get(temporaryName(b.home))
-		return dir, func() { b.deps.Starter.scratch.put(dir) }, err
+		return b.deps.Starter.Directory(b.home)
 	}
 	info, err := os.Stat(*b.Cwd)
 	switch {
@@ -223,68 +213,20 @@ func arguments(text, name string, secret bool) ([]string, func(), error) {
 func (b *Bash) environment(t operators.Task, marker string) []string {
 	var env []string
 	if b.Env == nil || b.AppendEnv {
-		env = withoutMarkers(os.Environ())
+		env = childprocess.Environ()
 	}
 	for k, v := range b.Env {
 		env = append(env, k+"="+v)
 	}
-	return append(append(env, attemptEnv(t)...), marker, parentMarker())
+	env = append(env, attemptEnv(t)...)
+	return append(env, marker, childprocess.ParentMark())
 }
 
+// attemptEnv describes the attempt to its command.
 func attemptEnv(t operators.Task) []string {
-	a, run := t.Attempt(), t.Run()
-	values := [][2]string{
-		{"DAG_ID", a.DagID}, {"TASK_ID", a.TaskID}, {"DAG_RUN_ID", a.RunID},
-		{"TRY_NUMBER", fmt.Sprint(a.TryNumber)},
+	owner := ""
+	if spec := t.Spec(); spec != nil {
+		owner = spec.Owner
 	}
-	if spec := t.Spec(); spec != nil && spec.Owner != "" {
-		values = append(values, [2]string{"DAG_OWNER", spec.Owner})
-	}
-	if !run.LogicalDate.IsZero() {
-		date := run.LogicalDate.UTC().Format("2006-01-02T15:04:05.999999+00:00")
-		values = append(values, [2]string{"LOGICAL_DATE", date}, [2]string{"EXECUTION_DATE", date})
-	}
-	env := make([]string, 0, 2*len(values)+1)
-	for _, v := range values {
-		env = append(env, "AIRFLOW_CTX_"+v[0]+"="+v[1], "GUST_CTX_"+v[0]+"="+v[1])
-	}
-	return append(env, fmt.Sprintf("GUST_CTX_MAP_INDEX=%d", a.MapIndex))
-}
-
-// Names of the variables by which SweepOrphans knows this installation's processes.
-const (
-	attemptVar = "GUST_ATTEMPT="
-	parentVar  = "GUST_PARENT="
-)
-
-func attemptMarker(home string, a dag.Attempt) string {
-	return fmt.Sprintf("%s%s/%s/%s/%s/%d/%d", attemptVar, home, a.DagID, a.RunID, a.TaskID, a.MapIndex, a.TryNumber)
-}
-
-// Marks are the environment variables by which SweepOrphans and EndCommands know a process that this one starts for
-// something other than a task, and whatever that process starts.
-func Marks(home, purpose string) []string {
-	return []string{attemptVar + homeID(home) + "/" + purpose, parentMarker()}
-}
-
-func withoutMarkers(env []string) []string {
-	kept := make([]string, 0, len(env)+24)
-	for _, e := range env {
-		if !strings.HasPrefix(e, attemptVar) && !strings.HasPrefix(e, parentVar) {
-			kept = append(kept, e)
-		}
-	}
-	return kept
-}
-
-// homeID names a home folder in a mark: short, and the same for every way of writing its path.
-func homeID(home string) string {
-	if abs, err := filepath.Abs(home); err == nil {
-		home = abs
-	}
-	if real, err := filepath.EvalSymlinks(home); err == nil {
-		home = real
-	}
-	sum := sha256.Sum256([]byte(home))
-	return hex.EncodeToString(sum[:8])
+	return childprocess.AttemptEnv(t.Attempt(), owner, t.Run().LogicalDate)
 }

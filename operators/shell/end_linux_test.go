@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gust/internal/childprocess"
 	"gust/operators"
 	"gust/operators/operatorstest"
 )
@@ -13,7 +14,7 @@ import (
 func TestEndCommands(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
-	s, err := NewStarter()
+	s, err := childprocess.NewStarter()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +40,10 @@ func TestEndCommands(t *testing.T) {
 		pids = strings.Fields(string(b))
 		return err == nil
 	})
-	if n, err := EndCommands(t.TempDir()); n != 0 || err != nil {
+	if n, err := childprocess.EndCommands(t.TempDir()); n != 0 || err != nil {
 		t.Errorf("ended %d processes of another home, %v", n, err)
 	}
-	if n, err := EndCommands(home); n == 0 || err != nil {
+	if n, err := childprocess.EndCommands(home); n == 0 || err != nil {
 		t.Errorf("ended %d processes, %v", n, err)
 	}
 	for _, pid := range pids {

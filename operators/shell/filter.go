@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"gust/internal/childprocess"
 	"gust/operators"
 )
 
@@ -28,9 +29,9 @@ func NewFilters(deps Deps) (*Filters, error) {
 		return nil, errors.New("operators/shell: Deps needs a Starter and a Home")
 	}
 	if deps.CleanupTime == 0 {
-		deps.CleanupTime = DefaultCleanupTime
+		deps.CleanupTime = childprocess.DefaultCleanupTime
 	}
-	return &Filters{deps, homeID(deps.Home)}, nil
+	return &Filters{deps, childprocess.HomeID(deps.Home)}, nil
 }
 
 // Filter is one command line.
@@ -56,13 +57,13 @@ type Filtered struct {
 
 // Run runs the filter to its end, or ends it when ctx ends, which is an error.
 func (f *Filters) Run(ctx context.Context, t operators.Task, filter Filter) (end Filtered, err error) {
-	dir, err := f.deps.Starter.scratch.get(temporaryName(f.home))
+	dir, done, err := f.deps.Starter.Directory(f.home)
 	if err != nil {
 		return end, err
 	}
-	defer f.deps.Starter.scratch.put(dir)
+	defer done()
 	secret := f.deps.Mask != nil && f.deps.Mask(filter.Line) != filter.Line
-	args, removeScript, err := arguments(filter.Line, temporaryName(f.home), secret)
+	args, removeScript, err := arguments(filter.Line, childprocess.TemporaryName(f.home), secret)
 	if err != nil {
 		return end, err
 	}
@@ -72,15 +73,15 @@ func (f *Filters) Run(ctx context.Context, t operators.Task, filter Filter) (end
 		return end, err
 	}
 	defer fed()
-	marker := attemptMarker(f.home, t.Attempt())
-	env := withoutMarkers(os.Environ())
+	marker := childprocess.AttemptMark(f.home, t.Attempt())
+	env := childprocess.Environ()
 	for _, name := range slices.Sorted(maps.Keys(filter.Env)) {
 		env = append(env, name+"="+filter.Env[name])
 	}
 	output, tail := &bounded{most: filter.MaxOutput}, &lastBytes{}
 	run := &command{
-		args: args, dir: dir, env: append(append(env, attemptEnv(t)...), marker, parentMarker()), marker: marker,
-		cleanup: f.deps.CleanupTime, log: t.Log(), decode: utf8Text, stdin: stdin, tail: tail,
+		args: args, dir: dir, env: append(env, append(attemptEnv(t), marker, childprocess.ParentMark())...), marker: marker,
+		cleanup: f.deps.CleanupTime, log: t.Log(), decode: asUTF8, stdin: stdin, tail: tail,
 		out: func(r io.Reader) { _, _ = io.Copy(output, r) }, // ends with the pipe
 	}
 	code, err := run.run(ctx, f.deps.Starter)
@@ -88,9 +89,12 @@ func (f *Filters) Run(ctx context.Context, t operators.Task, filter Filter) (end
 		return end, err
 	}
 	return Filtered{
-		Output: output.buf.Bytes(), Cut: output.cut, Errors: strings.TrimSpace(utf8Text(tail.buf)), Code: code.code(),
+		Output: output.buf.Bytes(), Cut: output.cut, Errors: strings.TrimSpace(asUTF8(tail.buf)), Code: code.code(),
 	}, nil
 }
+
+// asUTF8 is what a command prints as text; what is not UTF-8 is replaced.
+func asUTF8(b []byte) string { return strings.ToValidUTF8(string(b), "\uFFFD") }
 
 // feed writes the input to a pipe. The function it returns ends the writing, whether or not the input was read.
 func feed(input []byte) (*os.File, func(), error) {

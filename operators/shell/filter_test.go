@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"gust/internal/childprocess"
 	"gust/operators"
 	"gust/operators/operatorstest"
 )
 
 func filters(t *testing.T) *Filters {
 	t.Helper()
-	starter, err := NewStarter()
+	starter, err := childprocess.NewStarter()
 	if err != nil {
 		t.Fatal(err)
 	}

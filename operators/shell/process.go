@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"gust/internal/childprocess"
 )
 
 // drainTime is how long the output is read on after the shell's end: something in its background may still be writing
@@ -35,7 +37,7 @@ type command struct {
 	// tail gets the standard error as well as the log; nil for nobody.
 	tail io.Writer
 
-	stdout, stderr lines
+	stdout, stderr childprocess.Lines
 }
 
 // exit is how a process ended.
@@ -57,7 +59,7 @@ var bashPath = sync.OnceValues(func() (string, error) { return exec.LookPath("ba
 
 // run starts the command and returns when nothing of it is left. An error says that it could not start, or that ctx
 // ended it.
-func (c *command) run(ctx context.Context, s *Starter) (exit, error) {
+func (c *command) run(ctx context.Context, s *childprocess.Starter) (exit, error) {
 	path, err := bashPath()
 	if err != nil {
 		return exit{}, fmt.Errorf("bash is needed to run this task: %w", err)
@@ -77,15 +79,15 @@ func (c *command) run(ctx context.Context, s *Starter) (exit, error) {
 	defer func() { _ = errR.Close() }() // closed twice at worst
 	stdin := c.stdin
 	if stdin == nil {
-		stdin = s.stdin
+		stdin = s.Null()
 	}
-	proc, err := s.start(path, c.args, &os.ProcAttr{Dir: c.dir, Env: c.env, Files: []*os.File{stdin, outW, errW}})
+	proc, err := s.Start(path, c.args, &os.ProcAttr{Dir: c.dir, Env: c.env, Files: []*os.File{stdin, outW, errW}})
 	err = errors.Join(err, outW.Close(), errW.Close())
 	if err != nil {
 		return exit{}, fmt.Errorf("starting bash: %w", err)
 	}
-	c.stdout = lines{log: c.log.With("source", "stdout"), decode: c.decode, keep: c.keepLast}
-	c.stderr = lines{log: c.log.With("source", "stderr"), decode: c.decode}
+	c.stdout = childprocess.Lines{Log: c.log.With("source", "stdout"), Decode: c.decode, Keep: c.keepLast}
+	c.stderr = childprocess.Lines{Log: c.log.With("source", "stderr"), Decode: c.decode}
 	var readers sync.WaitGroup
 	readers.Go(func() { c.readOutput(outR) })
 	readers.Go(func() { c.readErrors(errR) })
@@ -111,20 +113,20 @@ func (c *command) readOutput(r io.Reader) {
 		c.out(r)
 		return
 	}
-	c.stdout.read(r)
+	c.stdout.Read(r)
 }
 
 func (c *command) readErrors(r io.Reader) {
 	if c.tail != nil {
 		r = io.TeeReader(r, c.tail)
 	}
-	c.stderr.read(r)
+	c.stderr.Read(r)
 }
 
 // await waits for the shell's end. When ctx ends first, it ends the group and returns the cause.
-func (c *command) await(ctx context.Context, proc *child) error {
+func (c *command) await(ctx context.Context, proc *childprocess.Child) error {
 	ended := make(chan struct{})
-	go func() { proc.await(); close(ended) }()
+	go func() { proc.Await(); close(ended) }()
 	select {
 	case <-ended:
 		return nil
@@ -132,14 +134,14 @@ func (c *command) await(ctx context.Context, proc *child) error {
 	}
 	cause := context.Cause(ctx)
 	c.log.Warn("Sending SIGTERM signal to process group", "reason", cause.Error())
-	signalGroup(proc.Pid, syscall.SIGTERM)
+	childprocess.SignalGroup(proc.Pid, syscall.SIGTERM)
 	grace := time.NewTimer(c.cleanup)
 	defer grace.Stop()
 	select {
 	case <-ended:
 	case <-grace.C:
 		c.log.Warn("the command did not end in time after SIGTERM; sending SIGKILL", "after", c.cleanup.String())
-		signalGroup(proc.Pid, syscall.SIGKILL)
+		childprocess.SignalGroup(proc.Pid, syscall.SIGKILL)
 		<-ended
 	}
 	return cause
@@ -147,18 +149,18 @@ func (c *command) await(ctx context.Context, proc *child) error {
 
 // clearUp reads the rest of the output, kills what the shell left behind and reaps it. The shell is still a zombie when
 // its group is killed, so the group's number cannot belong to anybody else.
-func (c *command) clearUp(proc *child, drained chan struct{}, pipes ...*os.File) (*os.ProcessState, error) {
+func (c *command) clearUp(proc *childprocess.Child, drained chan struct{}, pipes ...*os.File) (*os.ProcessState, error) {
 	drain := time.NewTimer(drainTime)
 	defer drain.Stop()
 	select {
 	case <-drained:
-		signalGroup(proc.Pid, syscall.SIGKILL)
+		childprocess.SignalGroup(proc.Pid, syscall.SIGKILL)
 	case <-drain.C:
 		c.log.Warn("the command left processes behind that hold its output; killing them")
-		signalGroup(proc.Pid, syscall.SIGKILL)
-		killMarked(c.marker)
+		childprocess.SignalGroup(proc.Pid, syscall.SIGKILL)
+		childprocess.KillMarked(c.marker)
 	}
-	state, err := proc.reap()
+	state, err := proc.Reap()
 	for _, p := range pipes {
 		// Ends the readers even if a process that no mark tells survives.
 		_ = p.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // a pipe that is closed needs none
@@ -167,9 +169,4 @@ func (c *command) clearUp(proc *child, drained chan struct{}, pipes ...*os.File)
 	return state, err
 }
 
-func (c *command) last() (string, bool) { return c.stdout.last() }
-
-// signalGroup signals a process group. That nothing is left of it is no error.
-func signalGroup(pgid int, sig syscall.Signal) {
-	_ = syscall.Kill(-pgid, sig) // ESRCH: gone already
-}
+func (c *command) last() (string, bool) { return c.stdout.Last() }

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 
+	"gust/internal/childprocess"
 	"gust/operators"
 	"gust/operators/operatorstest"
 )
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 
 func registry(tb testing.TB, cleanup time.Duration) *operators.Registry {
 	tb.Helper()
-	s, err := NewStarter()
+	s, err := childprocess.NewStarter()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestEnvironment(t *testing.T) {
 
 func TestWorkingDirectory(t *testing.T) {
 	t.Parallel()
-	s, err := NewStarter()
+	s, err := childprocess.NewStarter()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +347,7 @@ func TestNothingOutlivesTheAttempt(t *testing.T) {
 
 // playDaemon runs a command that leaves children in the group, in a session of their own, and without the mark.
 func playDaemon(home string) {
-	s, err := NewStarter()
+	s, err := childprocess.NewStarter()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -387,10 +387,10 @@ func TestSweepOrphans(t *testing.T) {
 		pids = strings.Fields(string(b))
 		return err == nil
 	})
-	if n, err := SweepOrphans(home); n != 0 || err != nil {
+	if n, err := childprocess.SweepOrphans(home); n != 0 || err != nil {
 		t.Errorf("swept %d of a living daemon, %v", n, err)
 	}
-	temporary := filepath.Join(os.TempDir(), temporaryPrefix+homeID(home)+"-*")
+	temporary := filepath.Join(os.TempDir(), childprocess.TemporaryPrefix+childprocess.HomeID(home)+"-*")
 	if left, err := filepath.Glob(temporary); err != nil || len(left) != 1 {
 		t.Errorf("temporary directories of a living daemon: %q, %v; want one", left, err)
 	}
@@ -399,10 +399,10 @@ func TestSweepOrphans(t *testing.T) {
 	}
 	_ = daemon.Wait() // killed
 	waitFor(t, "the shell's end by the kernel", func() bool { return gone(pids[0]) })
-	if n, err := SweepOrphans(t.TempDir()); n != 0 || err != nil {
+	if n, err := childprocess.SweepOrphans(t.TempDir()); n != 0 || err != nil {
 		t.Errorf("swept %d of another home, %v", n, err)
 	}
-	n, err := SweepOrphans(home)
+	n, err := childprocess.SweepOrphans(home)
 	if err != nil || n < 2 {
 		t.Errorf("swept %d, %v; want the two marked processes", n, err)
 	}
@@ -426,34 +426,6 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		case <-tick.C:
 		}
 	}
-}
-
-// Whatever the chunks a stream arrives in, the lines are the same, and nothing is lost.
-func TestLinesProperty(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(rt *rapid.T) {
-		text := rapid.StringMatching(`[a-z\n]{0,200}`).Draw(rt, "text")
-		task := operatorstest.NewTask(t)
-		l := lines{log: task.Log(), decode: utf8Text, keep: true}
-		rest := text
-		for rest != "" {
-			n := rapid.IntRange(1, len(rest)).Draw(rt, "n")
-			l.write([]byte(rest[:n]))
-			rest = rest[n:]
-		}
-		l.flush()
-		want := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		if text == "" {
-			want = nil
-		}
-		if n := strings.Count(task.LogText(), "level=INFO"); n != len(want) {
-			rt.Fatalf("%q: %d lines, want %d", text, n, len(want))
-		}
-		last, ok := l.last()
-		if len(want) > 0 && (last != want[len(want)-1] || !ok) {
-			rt.Fatalf("%q: last %q, want %q", text, last, want[len(want)-1])
-		}
-	})
 }
 
 func BenchmarkBashOperator(b *testing.B) {

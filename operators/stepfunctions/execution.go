@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"gust/connections/awsconn"
 	"gust/operators"
 	"gust/triggers/stepfunctions"
 )
@@ -125,7 +126,7 @@ func (w *start) previous(ctx context.Context) (string, error) {
 	if err != nil {
 		var missing *types.ExecutionDoesNotExist
 		if !errors.As(err, &missing) {
-			if ctx.Err() != nil || stepfunctions.TroubleOf(err) != stepfunctions.Final {
+			if ctx.Err() != nil || awsconn.TroubleOf(err) != awsconn.Final {
 				return "", fmt.Errorf("looking at the execution of the previous try: %w", err)
 			}
 			w.t.Log().Warn("the execution of the previous try cannot be looked at; starting a new one: " + err.Error())

@@ -92,7 +92,7 @@ func (s *StartSyncExecution) run(
 			return out, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("StartSyncExecution: %w", context.Cause(ctx))
-		case stepfunctions.TroubleOf(err) != stepfunctions.Passing:
+		case awsconn.TroubleOf(err) != awsconn.Passing:
 			return nil, w.explained(ctx, unsupported(s.StateMachineARN, err))
 		case !refused(err):
 			return nil, fmt.Errorf("the execution %s may have run, its end is not known: %w", name, err)

@@ -38,6 +38,10 @@ type Env struct {
 	Now func() time.Time
 	// XComMaxBytes is the largest XCom value, in bytes of JSON ([core] xcom_max_bytes); 0 means DefaultXComMaxBytes.
 	XComMaxBytes int
+	// MaxMapLength is [core] max_map_length, the longest list that a task may be mapped over; 0 means 1024.
+	MaxMapLength int
+
+	expansions expansions
 }
 
 // Open returns the handle of an attempt. Close it when the attempt leaves the process's hands.
@@ -62,11 +66,23 @@ type Handle struct {
 	logger   *slog.Logger
 	start    time.Time
 
+	// exception and reason are what a callback is about.
+	exception, reason string
+
 	mu     sync.Mutex
 	pushed map[string]json.RawMessage
+	labels map[string]any // what map_index_template may use besides
+	// rendered are the operator's parameters as it got them; not changed once set.
+	rendered map[string]any
 }
 
 var _ operators.Task = (*Handle)(nil)
+
+// Concerns says, before anything is rendered, what a callback is about: the text of an error, and why it is called.
+func (h *Handle) Concerns(exception, reason string) { h.exception, h.reason = exception, reason }
+
+// Concern is what Concerns was given; empty for a task.
+func (h *Handle) Concern() (exception, reason string) { return h.exception, h.reason }
 
 // Close writes out and closes the attempt's log file.
 func (h *Handle) Close() {
@@ -153,7 +169,8 @@ func (h *Handle) XComPush(ctx context.Context, key string, value any) error {
 	return nil
 }
 
-// XComPull reads a value pushed in the same run; an empty taskID means this very attempt.
+// XComPull reads a value pushed in the same run; an empty taskID means this very attempt. Of a mapped task it is the list
+// of what its instances have pushed.
 func (h *Handle) XComPull(ctx context.Context, taskID, key string) (json.RawMessage, bool, error) {
 	from := h.work.Instance.Key
 	own := taskID == "" || taskID == from.TaskID
@@ -165,14 +182,13 @@ func (h *Handle) XComPull(ctx context.Context, taskID, key string) (json.RawMess
 			return raw, true, nil
 		}
 	} else {
+		if task := h.work.DAG.Task(taskID); task != nil && task.Mapped != nil {
+			return h.pullMapped(ctx, taskID, key)
+		}
 		from.TaskID = taskID
 		from.MapIndex = -1
 	}
 	x, err := h.get(ctx, from, key)
-	if x == nil && err == nil && !own && h.work.Instance.MapIndex >= 0 {
-		from.MapIndex = h.work.Instance.MapIndex
-		x, err = h.get(ctx, from, key)
-	}
 	if err != nil {
 		return nil, false, fmt.Errorf("pull XCom %q of task %q: %w", key, from.TaskID, err)
 	}

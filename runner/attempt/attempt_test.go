@@ -141,20 +141,21 @@ func TestXComPull(t *testing.T) {
 	t.Parallel()
 	w := attempttest.Work("t", "plain", nil)
 	w.Instance.TryNumber, w.Instance.MapIndex = 2, 4
+	w.DAG.Tasks = append(w.DAG.Tasks, &dag.Task{ID: "mapped", Mapped: &dag.Mapping{}})
 	b := open(t, w)
 	key := func(task string, index int) dag.Key {
 		return dag.Key{DagID: "d", RunID: "r", TaskID: task, MapIndex: index}
 	}
 	b.xcoms.Put(
 		store.XCom{Key: key("up", -1), Name: "x", Try: 1, Value: json.RawMessage(`1`)},
-		store.XCom{Key: key("mapped", 4), Name: "x", Try: 1, Value: json.RawMessage(`4`)},
-		store.XCom{Key: key("mapped", 3), Name: "x", Try: 1, Value: json.RawMessage(`3`)},
+		store.XCom{Key: key("mapped", 0), Name: "x", Try: 1, Value: json.RawMessage(`4`)},
+		store.XCom{Key: key("mapped", 1), Name: "x", Try: 1, Value: json.RawMessage(`3`)},
 		store.XCom{Key: key("t", 4), Name: "old", Try: 1, Value: json.RawMessage(`"old"`)},
 		store.XCom{Key: key("t", 4), Name: "own", Try: 2, Value: json.RawMessage(`"own"`)},
 	)
 	b.xcoms.PutPrevious(store.XCom{Key: key("t", 4), Name: "old", Try: 1, Value: json.RawMessage(`"old"`)})
 	for _, c := range []struct{ task, name, want string }{
-		{"up", "x", "1"}, {"mapped", "x", "4"}, {"up", "y", ""}, {"", "own", `"own"`}, {"t", "own", `"own"`}, {"",
+		{"up", "x", "1"}, {"mapped", "x", "[4,3]"}, {"mapped", "y", ""}, {"up", "y", ""}, {"", "own", `"own"`}, {"t", "own", `"own"`}, {"",
 			"old", ""},
 	} {
 		raw, ok, err := b.XComPull(t.Context(), c.task, c.name)
@@ -259,6 +260,17 @@ func (o *typed) Validate() error {
 	return nil
 }
 
+// withTyped registers typed and sets the renderer.
+func withTyped(t *testing.T, r attempt.Renderer) func(*attempt.Env) {
+	return func(e *attempt.Env) {
+		e.Renderer = r
+		spec := operators.Spec{Name: "typed", New: func() operators.Operator { return &typed{} }}
+		if err := e.Operators.Register(spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // upper renders by writing the templated parameters in capitals.
 type upper struct{ err error }
 
@@ -295,13 +307,7 @@ func TestOperatorIsRenderedDecodedAndChecked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := open(t, attempttest.Work("t", "typed", c.params), func(e *attempt.Env) {
-				e.Renderer = upper{c.fail}
-				if err := e.Operators.Register(operators.Spec{Name: "typed",
-					New: func() operators.Operator { return &typed{} }}); err != nil {
-					t.Fatal(err)
-				}
-			})
+			b := open(t, attempttest.Work("t", "typed", c.params), withTyped(t, upper{c.fail}))
 			op, spec, err := b.Operator(t.Context())
 			if c.err != "" {
 				if err == nil || err.Error() != c.err {

@@ -15,6 +15,11 @@ type Renderer interface {
 	RenderParams(ctx context.Context, h *Handle, schema *param.Schema, params map[string]any) (map[string]any, error)
 }
 
+// TextRenderer is a Renderer that also renders a text by itself, as map_index_template is one.
+type TextRenderer interface {
+	RenderText(ctx context.Context, h *Handle, text string) (string, error)
+}
+
 // Operator makes the task's operator: the parameters are rendered, decoded strictly and checked.
 func (h *Handle) Operator(ctx context.Context) (operators.Operator, *operators.Spec, error) {
 	task := h.work.Task
@@ -37,6 +42,12 @@ func (h *Handle) Operator(ctx context.Context) (operators.Operator, *operators.S
 			return nil, nil, fmt.Errorf("task %q: %w", task.ID, err)
 		}
 	}
+	if params, err = h.mapped(ctx, params); err != nil {
+		return nil, nil, fmt.Errorf("task %q: %w", task.ID, err)
+	}
+	h.mu.Lock()
+	h.rendered = params
+	h.mu.Unlock()
 	if errs := schema.Decode(op, params, false); len(errs) > 0 {
 		return nil, nil, decodeError(task.ID, errs)
 	}

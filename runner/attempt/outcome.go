@@ -40,10 +40,16 @@ func (h *Handle) Outcome(res operators.Result, err error, parked bool) executor.
 		rep.Kind, rep.Error = executor.Skipped, h.message(res.Reason)
 	default:
 		xcoms, err := h.returned(res.Value)
+		if err == nil {
+			err = h.mappable(xcoms)
+		}
 		if err != nil {
 			return h.Failure(err)
 		}
 		rep.Kind, rep.XComs, rep.Follow, rep.SkipAll = executor.Succeeded, xcoms, res.Follow, res.SkipAll
+	}
+	if rep.Kind == executor.Succeeded || rep.Kind == executor.Skipped {
+		rep.MapLabel = h.mapLabel()
 	}
 	return rep
 }
@@ -68,7 +74,8 @@ func contradiction(res operators.Result) error {
 func (h *Handle) Failure(err error) executor.Report {
 	var timeout *operators.SensorTimeoutError
 	return executor.Report{
-		Attempt: h.Attempt(), Kind: executor.Failed, At: h.Now(), Error: h.message(err.Error()),
+		MapLabel: h.mapLabel(),
+		Attempt:  h.Attempt(), Kind: executor.Failed, At: h.Now(), Error: h.message(err.Error()),
 		NoRetry: operators.NoRetry(err) || errors.As(err, &timeout), RetryAfter: operators.RetryDelay(err),
 	}
 }

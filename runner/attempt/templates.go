@@ -31,6 +31,10 @@ type Templates struct {
 	Runs store.Runs
 	// Variable reads an Airflow variable; see template.Vars.
 	Variable func(ctx context.Context, key string) (value string, found bool, err error)
+	// Function calls a Python function that a macro of a DAG names; nil: calling one is an error.
+	Function func(ctx context.Context, d *dag.DAG, path string, args []any, kwargs map[string]any) (any, error)
+	// AssetEvents reads the asset events that a run was made for; nil means that there are none.
+	AssetEvents func(ctx context.Context, ids []int64) ([]dag.AssetEvent, error)
 	// TestMode is what templates see as test_mode.
 	TestMode bool
 
@@ -98,6 +102,22 @@ func (r *Templates) RenderParams(
 	return out, nil
 }
 
+// RenderText renders a text with what the attempt's templates see.
+func (r *Templates) RenderText(ctx context.Context, h *Handle, text string) (string, error) {
+	env, err := r.environment(h.work.DAG)
+	if err != nil {
+		return "", err
+	}
+	vars, err := r.vars(h)
+	if err != nil {
+		return "", err
+	}
+	h.mu.Lock()
+	vars.Added, vars.Rendered = maps.Clone(h.labels), h.rendered
+	h.mu.Unlock()
+	return env.Render(ctx, text, vars)
+}
+
 // renders tells values that rendering may change.
 func renders(value any, ext []string) bool {
 	switch v := value.(type) {
@@ -154,7 +174,16 @@ func (r *Templates) vars(h *Handle) (*template.Vars, error) {
 		Previous:  func(ctx context.Context) (*template.PreviousRun, error) { return r.previous(ctx, h) },
 		Neighbour: neighbour(w.DAG, &w.Run),
 	}
+	if r.Function != nil {
+		v.Function = func(ctx context.Context, path string, args []any, kwargs map[string]any) (any, error) {
+			return r.Function(ctx, w.DAG, path, args, kwargs)
+		}
+	}
 	v.TI.StartDate = h.TryStart()
+	v.Exception, v.Reason = h.exception, h.reason
+	if ids := w.Run.AssetEvents; r.AssetEvents != nil && len(ids) > 0 {
+		v.AssetEvents = func(ctx context.Context) ([]dag.AssetEvent, error) { return r.AssetEvents(ctx, ids) }
+	}
 	return v, nil
 }
 

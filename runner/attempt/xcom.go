@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"gust/dag"
 	"gust/store"
 )
 
@@ -12,7 +13,7 @@ import (
 const DefaultXComMaxBytes = 1 << 20
 
 // ReturnValue is the XCom key of an operator's return value.
-const ReturnValue = "return_value"
+const ReturnValue = dag.ReturnValue
 
 // XComSizeError says that a value is too large to be exchanged between tasks.
 type XComSizeError struct {

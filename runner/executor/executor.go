@@ -18,6 +18,9 @@ type Work struct {
 	// Instance is the row as committed when the attempt was queued. Its Deferral is set when a deferred attempt goes
 	// on: then Deferral.Event or Deferral.Failed holds the trigger's answer.
 	Instance dag.TaskInstance
+	// Expansion names the expansion that a mapped instance belongs to: another number means that the lists it is mapped
+	// over may have changed.
+	Expansion int
 	// NextAfter is when the timetable's next run is due, zero for none.
 	NextAfter time.Time
 }
@@ -54,6 +57,19 @@ type TriggerLoop interface {
 	Drop(a dag.Attempt, reason string)
 	Stop(ctx context.Context) error
 }
+
+// Notifier carries out callbacks. It never blocks its caller.
+type Notifier interface {
+	Start(ctx context.Context, r CallbackReporter) error
+	// Notify takes over a callback. It is tried again when it fails, a few times, and then given up; either way it is
+	// reported once. A callback that is under way already is ignored.
+	Notify(c dag.CallbackRequest)
+	// Stop waits for what is under way until ctx ends. What has not been reported is notified again after the next start.
+	Stop(ctx context.Context) error
+}
+
+// CallbackReporter is told that a callback has been carried out or given up.
+type CallbackReporter interface{ CallbackDone(id int64) }
 
 // Reporter takes reports. Report never blocks for long, keeps the order of one attempt's reports, and may be called
 // from any goroutine. After the scheduler has stopped it drops them.
@@ -103,6 +119,8 @@ type Report struct {
 	// Follow and SkipAll are a branch's or short circuit's decision; see operators.Result.
 	Follow  *[]string
 	SkipAll bool
+	// MapLabel is what map_index_template came to, in the last report of a mapped instance.
+	MapLabel string
 	// Committed, when not nil, is called once, after the transaction that holds this report, with nil, or with the
 	// error that lost it. It must not block.
 	Committed func(error)

@@ -257,7 +257,12 @@ func (s *State) launch(t *task) {
 }
 
 func (s *State) work(t *task) executor.Work {
+	expansion := 0
+	if t.base != nil {
+		expansion = t.base.expansion
+	}
 	return executor.Work{
-		DAG: t.run.graph.dag, Task: t.spec, Run: t.run.row, Instance: t.row, NextAfter: t.run.nextAfter,
+		Expansion: expansion,
+		DAG:       t.run.graph.dag, Task: t.spec, Run: t.run.row, Instance: t.row, NextAfter: t.run.nextAfter,
 	}
 }

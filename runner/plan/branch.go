@@ -21,11 +21,15 @@ func (c choice) json() json.RawMessage {
 	return raw
 }
 
-// skipAll is the decision to skip everything behind the task, whatever the trigger rules say.
+// skipAll is the decision to skip everything behind the task but teardowns, whatever the trigger rules say.
 func (s *State) skipAll(t *task) choice {
 	ids := []string{}
 	g := t.run.graph
-	g.reach(g.down[t.index]).each(func(i int) { ids = append(ids, g.dag.Tasks[i].ID) })
+	g.reach(g.down[t.index]).each(func(i int) {
+		if !g.dag.Tasks[i].Teardown {
+			ids = append(ids, g.dag.Tasks[i].ID)
+		}
+	})
 	return choice{Skipped: &ids}
 }
 
@@ -60,8 +64,10 @@ func (s *State) follow(t *task, names []string) choice {
 func (s *State) skip(t *task, c choice) {
 	r := t.run
 	skipTask := func(i int) {
-		if d := &r.tasks[i]; !d.absent && (d.row.State == dag.StateNone || d.waiting()) {
-			s.finish(d, dag.StateSkipped, s.now)
+		for d := range r.tasks[i].each {
+			if d.row.State == dag.StateNone || d.waiting() {
+				s.finish(d, dag.StateSkipped, s.now)
+			}
 		}
 	}
 	switch {
@@ -84,11 +90,11 @@ func (s *State) skip(t *task, c choice) {
 func (s *State) skipAgain(r *run, decisions []store.XCom) {
 	for _, x := range decisions {
 		var c choice
-		i, ok := r.graph.index[x.TaskID]
-		if !ok || json.Unmarshal(x.Value, &c) != nil {
+		t := r.find(x.Key)
+		if t == nil || json.Unmarshal(x.Value, &c) != nil {
 			continue
 		}
-		if t := &r.tasks[i]; !t.absent && t.row.State == dag.StateSuccess {
+		if t.row.State == dag.StateSuccess {
 			s.skip(t, c)
 		}
 	}

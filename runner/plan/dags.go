@@ -87,7 +87,7 @@ func (s *State) dagLoaded(d *dag.DAG, f File) {
 		s.setRow(p, &store.DagRow{
 			DagID: d.ID, FileLoc: f.Path, Version: d.Version, IsPaused: paused, Display: d.DisplayName, Owners: owners(d),
 			Tags: d.Tags, Schedule: d.Schedule.Text, NextRun: p.row.NextRun,
-			LastParsed: s.now, ParseSeconds: f.Took.Seconds(),
+			LastParsed: s.now, ParseSeconds: f.Took.Seconds(), AssetCursor: p.row.AssetCursor,
 		})
 		s.markDag(p)
 		s.setPaused(p, paused)
@@ -118,6 +118,7 @@ func (s *State) use(p *pipeline, d *dag.DAG) {
 		}
 		p.table = table
 	}
+	s.followAssets(p)
 	s.touchDag(p)
 }
 
@@ -187,6 +188,12 @@ func (s *State) scanned(e Scanned) {
 
 // refreshed takes in what other processes have written.
 func (s *State) refreshed(r *store.Refresh) {
+	if r.Edits != s.edits {
+		s.d.Reload = true // rows that are known here have been changed
+		return
+	}
+	s.backfillsLoaded(r.Backfills)
+	s.assetRequests(r.AssetRequests)
 	for i := range r.Dags {
 		s.dagRow(&r.Dags[i])
 	}
@@ -215,6 +222,9 @@ func (s *State) dagRow(row *store.DagRow) {
 }
 
 func (s *State) setPaused(p *pipeline, paused bool) {
+	if p.row.IsPaused && !paused {
+		s.passAssets(p)
+	}
 	p.row.IsPaused = paused
 	p.pause.limit = noLimit
 	if paused {
@@ -272,8 +282,7 @@ func (s *State) poolChanged(g *gate) {
 func (s *State) includeDeferred(g *gate, on bool) {
 	g.deferred = on
 	for _, r := range s.runs {
-		for i := range r.tasks {
-			t := &r.tasks[i]
+		for t := range r.all {
 			if t.row.State != dag.StateDeferred || t.row.Pool != g.name {
 				continue
 			}
@@ -287,13 +296,23 @@ func (s *State) includeDeferred(g *gate, on bool) {
 	s.open(g)
 }
 
-// slotTaken gives up a slot whose run id or logical date another run has.
+// slotTaken notes a slot whose run id or logical date another run has. It is given up when its turn comes: the slots
+// before it, which were lost with the same commit, are not.
 func (s *State) slotTaken(r *dag.Run) {
 	p := s.pipeline(r.DagID)
-	if p.last == nil || r.RunAfter.After(p.last.RunAfter) {
-		p.last = slotOf(r)
-	}
+	p.taken = append(p.taken, *r)
 	s.touchDag(p)
+}
+
+// givesUp reports whether the slot is known to be taken.
+func (p *pipeline) givesUp(slot *timetable.Slot) bool {
+	for i := range p.taken {
+		if r := &p.taken[i]; r.RunAfter.Equal(slot.RunAfter) || r.LogicalDate.Equal(slot.LogicalDate) {
+			p.taken = slices.Delete(p.taken, i, i+1)
+			return true
+		}
+	}
+	return false
 }
 
 func slotOf(r *dag.Run) *timetable.Slot {

@@ -11,12 +11,54 @@ func (s *State) examineTask(t *task) {
 	if t.row.State != dag.StateNone || t.run.row.State != dag.RunRunning {
 		return
 	}
-	switch v := t.spec.TriggerRule.Evaluate(t.up); {
+	switch v := t.verdict(); {
+	case v.Set == dag.StateSkipped && t.spec.WaitForPastBeforeSkipping && t.pastReason() != "":
+		// looked at again when the task of the run before has ended
 	case v.Set != dag.StateNone:
 		s.finish(t, v.Set, s.now)
 	case v.Run && t.pastReason() == "":
+		if t.spec.Mapped != nil && t.base == nil {
+			s.expand(t)
+			return
+		}
 		s.newTry(t)
 	}
+}
+
+// verdict is what the trigger rule says, and the setups in whose scope the task is.
+func (t *task) verdict() dag.Verdict {
+	if t.spec.Teardown {
+		return dag.EvaluateTeardown(t.upstream(), t.ownSetups())
+	}
+	v := t.spec.TriggerRule.Evaluate(t.upstream())
+	if g := t.run.graph; v.Run && g.setups != nil {
+		for _, i := range g.setups[t.index] {
+			switch st := t.run.tasks[i].whole(); {
+			case t.run.tasks[i].absent:
+			case st.FailedState():
+				return dag.Verdict{Set: dag.StateUpstreamFailed}
+			case st == dag.StateSkipped:
+				return dag.Verdict{Set: dag.StateSkipped}
+			case !st.Finished():
+				v.Run = false
+			}
+		}
+	}
+	return v
+}
+
+// ownSetups counts the states of a teardown's setups.
+func (t *task) ownSetups() dag.Upstream {
+	var u dag.Upstream
+	for _, id := range t.spec.Setups {
+		if i, ok := t.run.graph.index[id]; ok {
+			for s := range t.run.tasks[i].each {
+				u.Total++
+				u.Add(s.row.State, 1)
+			}
+		}
+	}
+	return u
 }
 
 // newTry makes a task ready for its next try. A finished try before it is archived.
@@ -58,6 +100,8 @@ func (s *State) runInline(t *task) {
 	if t.row.FirstStart.IsZero() {
 		t.row.FirstStart = s.now
 	}
+	s.callTask(t, dag.OnExecute, "")
+	s.callTask(t, dag.OnSuccess, "")
 	s.finish(t, dag.StateSuccess, s.now)
 }
 
@@ -66,6 +110,9 @@ func (s *State) move(t *task, to dag.State) {
 	from, r := t.row.State, t.run
 	t.row.State = to
 	s.mark(t)
+	if b := t.base; b != nil && from == dag.StateNone && to != dag.StateNone {
+		b.untouched--
+	}
 	wasLive, isLive := from != dag.StateNone && !from.Finished(), to != dag.StateNone && !to.Finished()
 	switch {
 	case isLive && !wasLive:
@@ -83,8 +130,13 @@ func (s *State) move(t *task, to dag.State) {
 	for _, j := range r.graph.down[t.index] {
 		d := &r.tasks[j]
 		d.up.Add(to, 1)
-		if d.row.State == dag.StateNone {
+		if d.row.State == dag.StateNone || d.expanded {
 			s.look(d)
+		}
+	}
+	if r.graph.scope != nil {
+		for _, j := range r.graph.scope[t.index] {
+			s.look(&r.tasks[j])
 		}
 	}
 	for _, n := range r.next {
@@ -95,6 +147,13 @@ func (s *State) move(t *task, to dag.State) {
 
 // finish ends a task. Its slots become free; what waited for it is looked at again.
 func (s *State) finish(t *task, to dag.State, at time.Time) {
+	if t.former != nil {
+		s.restore(t)
+		for u := range t.each {
+			s.finish(u, to, at)
+		}
+		return
+	}
 	s.release(t, heldSlot|heldPool)
 	if at.Before(t.row.StartDate) {
 		at = t.row.StartDate // the clock went back
@@ -103,6 +162,9 @@ func (s *State) finish(t *task, to dag.State, at time.Time) {
 	t.row.NotBefore = time.Time{}
 	t.row.Deferral = nil
 	s.move(t, to)
+	if to == dag.StateSuccess && len(t.spec.Outlets) > 0 {
+		s.produced(t)
+	}
 	if to == dag.StateFailed && t.run.graph.dag.FailFast && t.run.row.State == dag.RunRunning {
 		s.failFast(t)
 	}

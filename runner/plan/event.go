@@ -20,6 +20,8 @@ type Config struct {
 	Timetable func(*dag.DAG) (timetable.Timetable, error)
 	// StateLag is how long a task is scheduled or running before its row says so. 0 means 100 ms, negative none.
 	StateLag time.Duration
+	// MaxMapLength is [core] max_map_length: the most instances that a mapped task may have. 0 means 1024.
+	MaxMapLength int
 	// Replaces is the State that this one replaces while executor and trigger loop go on: what they hold and the DAGs that
 	// files have delivered are kept. Lost says that its latest Decision was not committed. An attempt that is out, but
 	// that the rows no longer know, is killed or dropped.
@@ -29,7 +31,7 @@ type Config struct {
 
 const defaultStateLag = 100 * time.Millisecond
 
-// Event is something that happened: File, Scanned, Version, Refreshed, Reported, Past, Recent, Taken or Stopping. That
+// Event is something that happened: File, Scanned, Version, Refreshed, Reported, Past, Recent, Lengths, Taken or Stopping. That
 // time has passed needs no event: every Step looks at the clock it is given.
 type Event interface{ event() }
 
@@ -73,8 +75,26 @@ type Recent struct {
 	States []dag.RunState
 }
 
+// Lengths answers a Need: how many items the mapped fields of a task have, in the order of its Mapping.Fields.
+type Lengths struct {
+	Run    dag.RunKey
+	TaskID string
+	Items  []int
+	// Problem says why the task cannot be expanded, "" when it can: a source that is missing or is no list or object.
+	Problem string
+}
+
 // Taken says that this scheduled run could not be created because its run id or logical date is taken.
 type Taken struct{ Run dag.Run }
+
+// Runtimes answers a Need: how long the latest finished runs of the DAG of Run took.
+type Runtimes struct {
+	Run  dag.RunKey
+	Took []time.Duration
+}
+
+// CallbackDone says that a callback has been carried out, or given up.
+type CallbackDone struct{ ID int64 }
 
 // Stopping says that no new attempt is to begin any more. What is running is still followed.
 type Stopping struct{}
@@ -86,8 +106,12 @@ func (Refreshed) event() {}
 func (Reported) event()  {}
 func (Past) event()      {}
 func (Recent) event()    {}
-func (Taken) event()     {}
-func (Stopping) event()  {}
+func (Lengths) event()   {}
+
+func (CallbackDone) event() {}
+func (Runtimes) event()     {}
+func (Taken) event()        {}
+func (Stopping) event()     {}
 
 // Decision is what follows from a batch of events.
 type Decision struct {
@@ -107,7 +131,7 @@ type Decision struct {
 	Reload bool
 }
 
-// Effect is something to do outside: Dispatch, Park, Kill or Drop.
+// Effect is something to do outside: Dispatch, Park, Kill, Drop or Notify.
 type Effect interface{ effect() }
 
 // Dispatch hands an attempt to the executor.
@@ -128,21 +152,31 @@ type Drop struct {
 	Reason  string
 }
 
+// Notify hands a callback to the notifier.
+type Notify struct{ Callback dag.CallbackRequest }
+
+func (Notify) effect()   {}
 func (Dispatch) effect() {}
 func (Park) effect()     {}
 func (Kill) effect()     {}
 func (Drop) effect()     {}
 
-// Need is a question to the store: one of Version, Recent and Before is set.
+// Need is a question to the store: one of Version, Recent, Before and Mapped is set.
 type Need struct {
 	// Version asks for this DAG version, to be answered with a Version event.
 	Version string
 	// Recent asks for the states of this DAG's latest Limit finished runs, to be answered with a Recent event.
 	Recent string
 	Limit  int
+	// Runtimes asks how long the latest Limit finished runs of this DAG took, for Run; to be answered with a Runtimes event.
+	Runtimes string
 	// Before asks for the run before this one (the latest of the same DAG with an earlier RunAfter), to be answered with
 	// a Past event. With ScheduledOnly only scheduled runs count. Tasks are the tasks concerned.
 	Before        *dag.Run
 	ScheduledOnly bool
 	Tasks         []string
+	// Mapped asks for the lengths of the mapped fields of this task of DAG in Run, to be answered with a Lengths event.
+	Mapped *dag.Task
+	DAG    *dag.DAG
+	Run    dag.RunKey
 }

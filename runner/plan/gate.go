@@ -91,7 +91,10 @@ func (t *task) before(o *task) bool {
 	if t.run != o.run {
 		return t.run.before(o.run)
 	}
-	return t.index < o.index
+	if t.index != o.index {
+		return t.index < o.index
+	}
+	return t.row.MapIndex < o.row.MapIndex
 }
 
 func (r *run) before(o *run) bool {
@@ -138,6 +141,7 @@ type timer struct {
 	seq      int
 	run      *run
 	task     int // index in run, or wholeRun
+	instance int // of an expanded task, else -1
 	pipeline *pipeline
 }
 

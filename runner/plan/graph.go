@@ -14,6 +14,10 @@ type graph struct {
 	down  [][]int32
 	// weight is the effective priority of each task.
 	weight []int
+	// setups are, of each task, the setups in whose scope it is: all of them must have succeeded before it runs. scope
+	// is the reverse.
+	setups [][]int32
+	scope  [][]int32
 	// past are the tasks that depend on the previous run.
 	past []string
 	// refs counts the runs and the pipeline that use the graph.
@@ -36,7 +40,23 @@ func newGraph(d *dag.DAG) *graph {
 		g.down[i] = g.indices(t.Downstream)
 		g.weight[i] = weights[t.ID]
 	}
+	g.findScopes()
 	return g
+}
+
+// findScopes indexes the scopes of the DAG's setups.
+func (g *graph) findScopes() {
+	scopes := g.dag.SetupScopes()
+	if len(scopes) == 0 {
+		return
+	}
+	g.setups, g.scope = make([][]int32, len(g.dag.Tasks)), make([][]int32, len(g.dag.Tasks))
+	for s, setup := range g.dag.Tasks {
+		g.scope[s] = g.indices(scopes[setup.ID])
+		for _, i := range g.scope[s] {
+			g.setups[i] = append(g.setups[i], int32(s))
+		}
+	}
 }
 
 func dependsOnPast(t *dag.Task) bool { return t.DependsOnPast || t.WaitForDownstream }

@@ -13,6 +13,11 @@ func (s *State) load(snap *store.Snapshot) {
 		s.dagRow(&snap.Dags[i])
 	}
 	s.poolsLoaded(snap.Pools)
+	s.edits = snap.Edits
+	s.assetsLoaded(snap)
+	s.callbacksLoaded(snap)
+	s.assetRequests(snap.AssetRequests)
+	s.backfillsLoaded(snap.Backfills)
 	for id, r := range snap.LastScheduled {
 		s.pipeline(id).last = slotOf(&r)
 	}
@@ -35,6 +40,9 @@ func (s *State) load(snap *store.Snapshot) {
 		s.resume(r)
 	}
 	s.endStrangers()
+	for _, b := range s.backfills {
+		s.closeBackfill(b)
+	}
 }
 
 // inherit keeps the DAGs that files have delivered to the State that is replaced.
@@ -53,7 +61,7 @@ func (s *State) loadRun(a *store.ActiveRun, versions map[string]*dag.DAG) *run {
 	}
 	r := &run{row: a.Run, saved: a.Run.State, pipeline: s.pipeline(a.Run.DagID)}
 	if r.row.State == dag.RunQueued {
-		r.stored, r.skips = a.Tasks, a.Skips
+		r.stored, r.skips, r.pinned = a.Tasks, a.Skips, versions[a.Run.DagVersion]
 		s.register(r)
 		return nil
 	}
@@ -73,11 +81,7 @@ func (s *State) loadRun(a *store.ActiveRun, versions map[string]*dag.DAG) *run {
 
 // occupy counts what the attempts that are out hold, before anything new is let in.
 func (s *State) occupy(r *run) {
-	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent {
-			continue
-		}
+	for t := range r.all {
 		keeps := s.pool(t.row.Pool).deferred
 		switch t.row.State {
 		case dag.StateQueued, dag.StateRunning, dag.StateRestarting:
@@ -110,9 +114,8 @@ func (s *State) isHeld(t *task) bool {
 func (s *State) resume(r *run) {
 	s.skipAgain(r, r.skips)
 	r.skips = nil
-	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent || t.fresh {
+	for t := range r.all {
+		if t.fresh {
 			continue
 		}
 		switch t.row.State {
@@ -123,10 +126,7 @@ func (s *State) resume(r *run) {
 				s.again(t, true)
 			}
 		case dag.StateRestarting:
-			if !s.isHeld(t) {
-				t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
-				s.retryLater(t, s.now, 0)
-			}
+			s.restart(t)
 		case dag.StateUpForRetry, dag.StateUpForReschedule:
 			s.sleep(t)
 		case dag.StateDeferred:
@@ -139,6 +139,22 @@ func (s *State) resume(r *run) {
 			}
 		}
 	}
+}
+
+// restart ends the attempt of a task that was cleared while it ran; the next try begins when it reports its end, or at
+// once when there is no attempt any more.
+func (s *State) restart(t *task) {
+	a := t.row.Attempt()
+	if s.out.has(a) {
+		s.d.Effects = append(s.d.Effects, Kill{a, "the task was cleared"})
+		return
+	}
+	if s.parked.has(a) {
+		s.parked.remove(a)
+		s.d.Effects = append(s.d.Effects, Drop{a, "the task was cleared"})
+	}
+	t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
+	s.retryLater(t, s.now, 0)
 }
 
 // again makes a task ready for the try that its row names. The row changes when it begins, or has waited a while.
@@ -168,8 +184,8 @@ func (s *State) endStrangers() {
 		if r == nil || r.tasks == nil {
 			return false
 		}
-		i, ok := r.graph.index[a.TaskID]
-		return ok && r.tasks[i].row.Attempt() == a && slices.Contains(states, r.tasks[i].row.State)
+		t := r.find(a.Key)
+		return t != nil && t.row.Attempt() == a && slices.Contains(states, t.row.State)
 	}
 	for _, a := range s.out.sorted() {
 		if !current(a, dag.StateQueued, dag.StateRunning, dag.StateRestarting) {

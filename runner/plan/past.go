@@ -20,6 +20,8 @@ func (t *task) pastReason() string {
 		return "the previous run is being looked up"
 	case p == nil:
 		return ""
+	case r.row.BackfillID != 0 && p.row.BackfillID != r.row.BackfillID:
+		return "" // the first run of a backfill does not look at what was before it
 	case r.graph.dag.Catchup && !t.spec.StartDate.IsZero() && p.row.LogicalDate.Before(t.spec.StartDate):
 		return ""
 	}
@@ -57,7 +59,7 @@ func (p *past) state(id string) (dag.State, bool) {
 	if !ok || p.live.tasks[i].absent {
 		return dag.StateNone, false
 	}
-	return p.live.tasks[i].row.State, true
+	return p.live.tasks[i].whole(), true
 }
 
 // lookPast looks again at the tasks of a run that may have waited for this task of the run before.
@@ -112,7 +114,12 @@ func (s *State) pastOf(r *run, prev *store.ActiveRun, known map[string]bool) *pa
 	}
 	p := &past{row: prev.Run, states: make(map[string]dag.State, len(prev.Tasks)), prior: known}
 	for i := range prev.Tasks {
-		p.states[prev.Tasks[i].TaskID] = prev.Tasks[i].State
+		// Of a mapped task every instance counts: one that has not succeeded stands for all.
+		if row := &prev.Tasks[i]; row.State != dag.StateRemoved {
+			if st, ok := p.states[row.TaskID]; !ok || st.Succeeded() {
+				p.states[row.TaskID] = row.State
+			}
+		}
 	}
 	return p
 }
@@ -125,7 +132,7 @@ func (s *State) detach(r *run) {
 	states := make(map[string]dag.State, len(r.tasks))
 	for i := range r.tasks {
 		if t := &r.tasks[i]; !t.absent {
-			states[t.row.TaskID] = t.row.State
+			states[t.row.TaskID] = t.whole()
 		}
 	}
 	for _, n := range r.next {

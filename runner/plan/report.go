@@ -17,12 +17,8 @@ func (s *State) report(r *executor.Report) bool {
 	if run == nil || run.tasks == nil {
 		return false
 	}
-	i, ok := run.graph.index[r.Attempt.TaskID]
-	if !ok {
-		return false
-	}
-	t := &run.tasks[i]
-	if t.row.MapIndex != r.Attempt.MapIndex || t.row.TryNumber != r.Attempt.TryNumber {
+	t := run.find(r.Attempt.Key)
+	if t == nil || t.row.TryNumber != r.Attempt.TryNumber {
 		return false
 	}
 	if !s.accept(t, r) {
@@ -65,6 +61,7 @@ func (s *State) accept(t *task, r *executor.Report) bool {
 	switch r.Kind {
 	case executor.Started:
 		if state == dag.StateQueued {
+			s.callTask(t, dag.OnExecute, "")
 			s.started(t, s.at(r))
 			s.move(t, dag.StateRunning)
 			s.lag(t)
@@ -127,20 +124,27 @@ func (s *State) started(t *task, at time.Time) {
 func (s *State) ended(t *task, r *executor.Report) {
 	at := s.at(r)
 	s.started(t, at)
+	if r.MapLabel != "" {
+		t.row.RenderedMapIndex = r.MapLabel
+	}
 	switch r.Kind {
 	case executor.Succeeded:
 		t.row.Error = ""
+		s.callTask(t, dag.OnSuccess, "")
 		s.decide(t, r)
 		s.finish(t, dag.StateSuccess, at)
 	case executor.Skipped:
 		t.row.Error = ""
+		s.callTask(t, dag.OnSkipped, r.Error)
 		s.finish(t, dag.StateSkipped, at)
 	default:
 		t.row.Error = r.Error
 		if r.NoRetry || !t.row.MayRetry() {
+			s.callTask(t, dag.OnFailure, r.Error)
 			s.finish(t, dag.StateFailed, at)
 			return
 		}
+		s.callTask(t, dag.OnRetry, r.Error)
 		delay := max(r.RetryAfter, t.spec.NextRetryDelay(t.row.DagID, t.run.row.LogicalDate, t.row.TryNumber))
 		s.retryLater(t, at, delay)
 	}
@@ -161,7 +165,7 @@ func (s *State) retryLater(t *task, at time.Time, delay time.Duration) {
 
 // sleep wakes the task at its NotBefore.
 func (s *State) sleep(t *task) {
-	s.setTimer(timer{at: t.row.NotBefore, run: t.run, task: t.index})
+	s.setTimer(timer{at: t.row.NotBefore, run: t.run, task: t.index, instance: t.row.MapIndex})
 }
 
 // restarted begins a new try of a task that was cleared while it ran, once its attempt has ended, however it did.

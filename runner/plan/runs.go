@@ -32,6 +32,10 @@ func (s *State) addQueued(row dag.Run) *run {
 // register adds an unfinished run to its pipeline.
 func (s *State) register(r *run) {
 	s.runs[r.row.RunKey] = r
+	if r.row.BackfillID != 0 {
+		s.joinBackfill(r)
+		return
+	}
 	r.pipeline.active++
 	if r.row.State == dag.RunRunning {
 		r.pipeline.running++
@@ -47,7 +51,9 @@ func (s *State) advanceDag(p *pipeline) {
 		return
 	}
 	s.createRuns(p)
+	s.createAssetRun(p)
 	s.startRuns(p)
+	s.startBackfills(p)
 }
 
 // createRuns creates the scheduled runs that are due now and sets the timer for the next. It creates at most
@@ -78,6 +84,10 @@ func (s *State) createRuns(p *pipeline) {
 		if due.After(s.now) {
 			s.wakeDag(p, due)
 			break
+		}
+		if p.givesUp(&slot) {
+			p.last = &slot
+			continue
 		}
 		s.createRun(p, slot)
 	}
@@ -140,29 +150,35 @@ func (s *State) startRuns(p *pipeline) {
 			}
 			return
 		}
-		if p.dag == nil && p.row.Stale && s.scannedAll {
-			s.wantVersion(p)
-		}
-		if p.dag == nil {
-			return // a file or the store will deliver it
-		}
-		if full(p.running, p.dag.MaxActiveRuns) {
+		d := s.versionFor(r, p)
+		if d == nil || full(p.running, d.MaxActiveRuns) {
 			return
 		}
 		heap.Pop(&p.queued)
-		s.startRun(r, p)
+		p.running++
+		s.startRun(r, p, d)
 	}
 }
 
-// startRun begins a run on the DAG's latest version and inserts its task instances.
-func (s *State) startRun(r *run, p *pipeline) {
-	p.running++
+// versionFor is the DAG version that a run begins or goes on with, nil while a file or the store is to deliver it.
+func (s *State) versionFor(r *run, p *pipeline) *dag.DAG {
+	if r.pinned != nil {
+		return r.pinned
+	}
+	if p.dag == nil && p.row.Stale && s.scannedAll {
+		s.wantVersion(p)
+	}
+	return p.dag
+}
+
+// startRun begins a run on version d of its DAG and inserts its task instances.
+func (s *State) startRun(r *run, p *pipeline, d *dag.DAG) {
 	s.markRun(r)
-	r.row.State, r.row.StartDate, r.row.DagVersion = dag.RunRunning, s.now, p.dag.Version
-	if p.graph == nil {
+	r.row.State, r.row.StartDate, r.row.DagVersion = dag.RunRunning, s.now, d.Version
+	if p.graph == nil && d == p.dag {
 		p.graph = s.graphFor(p.dag)
 	}
-	s.follows(r, s.graphFor(p.dag))
+	s.follows(r, s.graphFor(d))
 	s.build(r, r.stored)
 	r.stored = nil
 	s.resume(r)
@@ -185,6 +201,7 @@ func (s *State) follows(r *run, g *graph) {
 		r.deadline = r.row.StartDate.Add(g.dag.DagrunTimeout)
 		s.setTimer(timer{at: r.deadline, run: r, task: wholeRun})
 	}
+	s.watchDeadlines(r)
 	if r.row.Type == dag.RunScheduled {
 		if t, err := s.cfg.Timetable(g.dag); err == nil {
 			if up := t.Upcoming(r.row.RunAfter, 1); len(up) > 0 {
@@ -212,16 +229,20 @@ func (r *run) covers(t *dag.Task) bool {
 func (s *State) build(r *run, stored []dag.TaskInstance) {
 	g := r.graph
 	r.tasks = make([]task, len(g.dag.Tasks))
+	mapped := map[int][]dag.TaskInstance{}
 	for i := range stored {
 		row := &stored[i]
 		j, ok := g.index[row.TaskID]
-		if !ok || row.MapIndex >= 0 {
+		switch {
+		case ok && row.MapIndex >= 0 && g.dag.Tasks[j].Mapped != nil:
+			mapped[j] = append(mapped[j], *row)
+		case !ok || row.MapIndex >= 0:
 			s.removeRow(row)
-			continue
+		default:
+			t := &r.tasks[j]
+			t.run = r // says that there is a row
+			t.row, t.saved, t.savedTry = *row, row.State, row.TryNumber
 		}
-		t := &r.tasks[j]
-		t.run = r // says that there is a row
-		t.row, t.saved, t.savedTry = *row, row.State, row.TryNumber
 	}
 	for i := range r.tasks {
 		t, spec := &r.tasks[i], g.dag.Tasks[i]
@@ -232,19 +253,21 @@ func (s *State) build(r *run, stored []dag.TaskInstance) {
 				continue
 			}
 			t.fresh = true
-			t.row = dag.TaskInstance{
-				Key:      dag.Key{DagID: r.row.DagID, RunID: r.row.RunID, TaskID: spec.ID, MapIndex: -1},
-				MaxTries: max(0, spec.Retries), Operator: spec.Operator,
-				Pool: cmp.Or(spec.Pool, dag.DefaultPool), PoolSlots: max(1, spec.PoolSlots), Priority: g.weight[i],
+			t.row = r.newRow(t, -1)
+			if rows := mapped[i]; len(rows) > 0 {
+				s.buildMapped(t, rows)
+			} else {
+				s.mark(t)
 			}
-			s.mark(t)
 		}
-		s.count(t)
+		for u := range t.each {
+			s.count(u)
+		}
 	}
 	for i := range r.tasks {
 		t := &r.tasks[i]
 		for _, j := range g.up[i] {
-			if u := &r.tasks[j]; !u.absent {
+			for u := range r.tasks[j].each {
 				t.up.Total++
 				t.up.Add(u.row.State, 1)
 			}
@@ -252,6 +275,16 @@ func (s *State) build(r *run, stored []dag.TaskInstance) {
 		if t.row.State == dag.StateNone {
 			s.look(t)
 		}
+	}
+}
+
+// newRow is the row of a task instance that has none yet.
+func (r *run) newRow(t *task, mapIndex int) dag.TaskInstance {
+	spec := t.spec
+	return dag.TaskInstance{
+		Key:      dag.Key{DagID: r.row.DagID, RunID: r.row.RunID, TaskID: spec.ID, MapIndex: mapIndex},
+		MaxTries: max(0, spec.Retries), Operator: spec.Operator,
+		Pool: cmp.Or(spec.Pool, dag.DefaultPool), PoolSlots: max(1, spec.PoolSlots), Priority: r.graph.weight[t.index],
 	}
 }
 
@@ -280,34 +313,37 @@ func (s *State) closeRun(r *run) {
 		} else {
 			s.endRun(r, dag.RunSuccess, "")
 		}
-	case r.live == 0 && r.pastOpen == 0:
+	case r.live == 0 && r.pastOpen == 0 && r.asking == 0:
 		s.endRun(r, dag.RunFailed, reasonDeadlock)
 	}
 }
 
 // failed reports whether a run whose tasks have all finished has failed: its leaves decide.
 func (r *run) failed() bool {
-	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent || !t.row.State.FailedState() {
-			continue
-		}
-		if r.graph.dag.FailFast || r.leaf(i) {
+	for t := range r.all {
+		if t.row.State.FailedState() && (r.graph.dag.FailFast && !uncounted(t.spec) || r.decides(t.index)) {
 			return true
 		}
 	}
 	return false
 }
 
-// leaf reports whether no instance of the run lies behind task i.
-func (r *run) leaf(i int) bool {
+// decides reports whether task i is one of those that decide the state of the run: no task lies behind it, apart from
+// teardowns that do not count.
+func (r *run) decides(i int) bool {
+	if uncounted(r.tasks[i].spec) {
+		return false
+	}
 	for _, j := range r.graph.down[i] {
-		if !r.tasks[j].absent {
+		if d := &r.tasks[j]; !d.absent && !uncounted(d.spec) {
 			return false
 		}
 	}
 	return true
 }
+
+// uncounted reports whether a task never decides about its run: a teardown that does not fail it.
+func uncounted(t *dag.Task) bool { return t.Teardown && !t.OnFailureFailRun }
 
 // endRun ends a run and forgets it.
 func (s *State) endRun(r *run, state dag.RunState, reason string) {
@@ -317,10 +353,19 @@ func (s *State) endRun(r *run, state dag.RunState, reason string) {
 		r.row.EndDate = r.row.StartDate
 	}
 	s.markRun(r)
+	event := dag.OnSuccess
+	if state == dag.RunFailed {
+		event = dag.OnFailure
+	}
+	s.callRun(r, event, reason)
 	s.detach(r)
 	s.leavePast(r)
-	p.active--
-	p.running--
+	if r.backfill != nil {
+		s.leaveBackfill(r)
+	} else {
+		p.active--
+		p.running--
+	}
 	delete(s.runs, r.row.RunKey)
 	if n := r.graph.dag.MaxConsecutiveFailed; state == dag.RunFailed && n > 0 {
 		s.d.Needs = append(s.d.Needs, Need{Recent: r.row.DagID, Limit: n})
@@ -335,20 +380,23 @@ func (s *State) timeOut(r *run) {
 		return
 	}
 	r.row.State = dag.RunFailed // nothing is examined any more
-	s.abort(r, dag.StateSkipped, "the run exceeded its dagrun_timeout of "+r.graph.dag.DagrunTimeout.String())
+	s.abort(r, dag.StateSkipped, false, "the run exceeded its dagrun_timeout of "+r.graph.dag.DagrunTimeout.String())
 	s.endRun(r, dag.RunFailed, reasonTimedOut)
 }
 
 // failFast ends the rest of a run after a failure of task t.
 func (s *State) failFast(t *task) {
-	s.abort(t.run, dag.StateFailed, "task "+t.row.TaskID+" failed and the DAG has fail_fast")
+	s.abort(t.run, dag.StateFailed, true, "task "+t.row.TaskID+" failed and the DAG has fail_fast")
 }
 
 // abort finishes every unfinished task of a run: those that had begun in the given state, the others as skipped.
-func (s *State) abort(r *run, begun dag.State, reason string) {
+// With spare teardowns still run.
+func (s *State) abort(r *run, begun dag.State, spare bool, reason string) {
 	for i := range r.tasks {
-		t := &r.tasks[i]
-		if t.absent || t.row.State.Finished() {
+		s.restore(&r.tasks[i])
+	}
+	for t := range r.all {
+		if t.row.State.Finished() || spare && t.spec.Teardown {
 			continue
 		}
 		to := dag.StateSkipped

@@ -110,6 +110,31 @@ func (s *scenario) do(cmd string, args []string) error {
 	case "pause", "unpause":
 		w.store.SetPaused(arg(0), cmd == "pause")
 		w.refresh()
+	case "backfill": // backfill DAG MAX [backwards] RUN...
+		n, err := strconv.Atoi(arg(1))
+		b := store.Backfill{DagID: arg(0), MaxActiveRuns: n, RunBackwards: arg(2) == "backwards"}
+		var runs []dag.Run
+		for i, id := range args[2:] {
+			if id != "backwards" {
+				run := manual(b.DagID, id, epoch.Add(time.Duration(i-100)*time.Minute))
+				run.Type = dag.RunBackfill
+				runs = append(runs, run)
+			}
+		}
+		w.store.Backfill(b, runs)
+		w.refresh()
+		return err
+	case "pause_backfill", "unpause_backfill":
+		w.store.PauseBackfills(cmd == "pause_backfill")
+		w.refresh()
+	case "notified": // notified: what has been notified is carried out
+		for _, c := range w.notified {
+			w.step(plan.CallbackDone{ID: c.ID})
+		}
+		w.notified = nil
+	case "asset":
+		w.store.RequestAsset(arg(0))
+		w.refresh()
 	case "clear":
 		for _, name := range args {
 			key, err := s.key(name)
@@ -151,14 +176,19 @@ func (s *scenario) trigger(args []string) error {
 	return nil
 }
 
-// key reads "run.task"; the run may be of any DAG.
+// key reads "run.task" or "run.task[index]"; the run may be of any DAG.
 func (s *scenario) key(name string) (dag.Key, error) {
 	run, task, ok := strings.Cut(name, ".")
 	if !ok {
 		return dag.Key{}, errUsage
 	}
 	key, err := s.run(run)
-	return dag.Key{DagID: key.DagID, RunID: key.RunID, TaskID: task, MapIndex: -1}, err
+	index := -1
+	if id, rest, mapped := strings.Cut(task, "["); mapped && err == nil {
+		task = id
+		index, err = strconv.Atoi(strings.TrimSuffix(rest, "]"))
+	}
+	return dag.Key{DagID: key.DagID, RunID: key.RunID, TaskID: task, MapIndex: index}, err
 }
 
 // run finds a run by its id. "DAG@N" is the Nth run of a DAG, oldest first, from 1.
@@ -231,6 +261,8 @@ func (s *scenario) report(cmd string, args []string) error {
 			r.Follow = &names
 		case "skipall":
 			r.SkipAll = true
+		case "value":
+			r.XComs = []store.XCom{{Name: dag.ReturnValue, Value: json.RawMessage(v)}}
 		case "xcom":
 			r.XComs = []store.XCom{{Name: v, Value: json.RawMessage(`1`)}}
 		default:
@@ -250,7 +282,7 @@ func (s *scenario) report(cmd string, args []string) error {
 //	unmet: RUN.TASK TEXT   some reason contains it              xcom: RUN.TASK NAME JSON
 //	reason: RUN TEXT       why the run failed                   dag: DAG paused|active|stale
 //	error: FILE TEXT       its import error                     stale: N  dropped reports so far
-//	killed: RUN.TASK       the attempt was told to end
+//	killed: RUN.TASK       the attempt was told to end      notified: RUN[.TASK]:EVENT...   callbacks handed out
 func (s *scenario) expect(args []string) error {
 	if len(args) == 0 {
 		return errUsage
@@ -308,6 +340,13 @@ func (s *scenario) expectOther(what string, args []string) error {
 		return s.expectSet(w.out, args)
 	case "parked":
 		return s.expectSet(w.parked, args)
+	case "notified":
+		var got []string
+		for _, c := range w.notified {
+			name := strings.TrimSuffix(strings.TrimPrefix(string(c.Callback.Event), "on_"), "_callback")
+			got = append(got, strings.TrimSuffix(instanceName(c.Key), ".")+":"+name)
+		}
+		return same(strings.Join(got, " "), rest(0))
 	case "runs":
 		return same(strconv.Itoa(len(s.runIDs(args[0]))), args[1])
 	case "ids":
@@ -360,14 +399,22 @@ func (s *scenario) expectOther(what string, args []string) error {
 	return errUsage
 }
 
+// instanceName is how scenarios write a task instance.
+func instanceName(k dag.Key) string {
+	if k.MapIndex >= 0 {
+		return fmt.Sprintf("%s.%s[%d]", k.RunID, k.TaskID, k.MapIndex)
+	}
+	return k.RunID + "." + k.TaskID
+}
+
 func (s *scenario) expectSet(set map[dag.Attempt]executor.Work, want []string) error {
 	var got []string
 	for a := range set {
-		got = append(got, a.RunID+"."+a.TaskID)
+		got = append(got, instanceName(a.Key))
 	}
 	for i, name := range want {
 		if key, err := s.key(name); err == nil {
-			want[i] = key.RunID + "." + key.TaskID
+			want[i] = instanceName(key)
 		}
 	}
 	slices.Sort(got)

@@ -37,12 +37,14 @@ type setting struct {
 	pools map[string]store.Pool
 	seed  uint64
 	skips bool // attempts may skip and branch
+	rich  bool // setups, teardowns, callbacks, assets, backfills, and people who clear and mark
+	backs []store.Backfill
 	lag   time.Duration
 }
 
-func drawSetting(t *rapid.T, skips bool) *setting {
+func drawSetting(t *rapid.T, skips, rich bool) *setting {
 	s := &setting{
-		slots: rapid.IntRange(1, 4).Draw(t, "slots"), seed: rapid.Uint64().Draw(t, "seed"), skips: skips,
+		slots: rapid.IntRange(1, 4).Draw(t, "slots"), seed: rapid.Uint64().Draw(t, "seed"), skips: skips, rich: rich,
 		pools: map[string]store.Pool{},
 		lag:   rapid.SampledFrom([]time.Duration{-1, 50 * time.Millisecond}).Draw(t, "lag"),
 	}
@@ -81,7 +83,7 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 		task.Pool = rapid.SampledFrom([]string{dag.DefaultPool, "p1", "p2"}).Draw(t, "pool")
 		task.PoolSlots = rapid.IntRange(1, 2).Draw(t, "pool_slots")
 		task.PriorityWeight = rapid.IntRange(1, 3).Draw(t, "weight")
-		switch rapid.IntRange(0, 11).Draw(t, "kind") {
+		switch rapid.IntRange(0, 13).Draw(t, "kind") {
 		case 0:
 			task.Inline = true
 		case 1:
@@ -94,21 +96,47 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 			task.DependsOnPast = true
 		case 5:
 			task.WaitForDownstream = true
+		case 6, 7:
+			task.Mapped = drawMapping(t, task, i)
 		}
 		for j := range i {
-			if rapid.IntRange(0, 2).Draw(t, "edge") == 0 {
-				task.Upstream = append(task.Upstream, fmt.Sprintf("t%d", j))
+			id := fmt.Sprintf("t%d", j)
+			if rapid.IntRange(0, 2).Draw(t, "edge") == 0 && !slices.Contains(task.Upstream, id) {
+				task.Upstream = append(task.Upstream, id)
 			}
 		}
 		d.Tasks = append(d.Tasks, task)
 	}
+	if s.rich {
+		enrich(t, d)
+	}
 	return plantest.Finish(d)
+}
+
+// drawMapping maps a task over a list, or over what one or two earlier tasks push, which it then waits for.
+func drawMapping(t *rapid.T, task *dag.Task, earlier int) *dag.Mapping {
+	m := &dag.Mapping{}
+	for f := range rapid.IntRange(1, 2).Draw(t, "fields") {
+		field := dag.MappedField{Name: fmt.Sprintf("f%d", f)}
+		if source := rapid.IntRange(-1, earlier-1).Draw(t, "source"); source >= 0 {
+			id := fmt.Sprintf("t%d", source)
+			field.Source = &dag.XComRef{TaskID: id, Key: dag.ReturnValue}
+			task.Upstream = append(task.Upstream, id)
+		} else {
+			field.Value = make([]any, rapid.IntRange(0, 3).Draw(t, "length"))
+		}
+		m.Fields = append(m.Fields, field)
+	}
+	return m
 }
 
 // roll is a number that belongs to an attempt.
 func (s *setting) roll(a dag.Attempt, what string) int {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d %s %s %s %d %s", s.seed, a.DagID, a.RunID, a.TaskID, a.TryNumber, what)
+	if a.MapIndex >= 0 {
+		_, _ = fmt.Fprintf(h, " %d", a.MapIndex)
+	}
 	return int(h.Sum64() % 100)
 }
 
@@ -140,6 +168,9 @@ func (s *setting) outcome(w executor.Work, now time.Time) executor.Report {
 	case s.skips && s.roll(a, "short") < 5:
 		r.SkipAll = true
 	}
+	if n := s.roll(a, "value"); r.Kind == executor.Succeeded && n < 90 { // else nothing, which cannot be mapped over
+		r.XComs = []store.XCom{{Name: dag.ReturnValue, Value: json.RawMessage([]string{"[]", "[1]", "[1,2]", "[1,2,3]"}[n%4])}}
+	}
 	return r
 }
 
@@ -162,6 +193,7 @@ type sim struct {
 	ended map[dag.Attempt]bool
 	begun map[dag.Attempt]int
 	over  map[dag.RunKey]bool
+	*extras
 	// faults says whether things go wrong, and counts how often they did.
 	faults      bool
 	crashes     int
@@ -174,7 +206,7 @@ type sim struct {
 
 func newSim(t failer, s *setting, order uint64, faults bool) *sim {
 
-	m := &sim{setting: s, random: rand.New(rand.NewPCG(order, 1)), faults: faults, dieIn: -1,
+	m := &sim{setting: s, extras: newExtras(), random: rand.New(rand.NewPCG(order, 1)), faults: faults, dieIn: -1,
 		ended: map[dag.Attempt]bool{}, begun: map[dag.Attempt]int{}, over: map[dag.RunKey]bool{}}
 	m.world = newWorld(t, plan.Config{Slots: s.slots, StateLag: s.lag})
 	for _, p := range s.pools {
@@ -188,6 +220,7 @@ func newSim(t failer, s *setting, order uint64, faults bool) *sim {
 	for _, r := range s.runs {
 		m.trigger(r)
 	}
+	m.backfill()
 	return m
 }
 
@@ -207,6 +240,7 @@ func (m *sim) play() {
 		if m.faults && m.crashes < 20 {
 			m.fault()
 		}
+		m.meddle()
 		if m.dieIn == 0 {
 			m.crashing, m.mustRecover, m.died = m.diePoint, true, true
 		}
@@ -225,6 +259,9 @@ func (m *sim) play() {
 			m.step()
 		default:
 			if m.crashing == nowhere {
+				if m.callBack(true) {
+					continue
+				}
 				return
 			}
 			m.step() // nothing to do: dies all the same
@@ -279,6 +316,7 @@ func (m *sim) recovering() bool { return m.mustRecover && m.crashing == nowhere 
 // recover is what a process does after its start.
 func (m *sim) recover() {
 	m.mustRecover = false
+	m.now = m.now.Add(time.Second)
 	m.step()
 	m.loadDags()
 	m.refresh()
@@ -327,6 +365,7 @@ func (m *sim) end(r executor.Report) {
 func (m *sim) onDispatch(w executor.Work) {
 	a := w.Attempt()
 	m.begun[a]++
+	m.checkSetups(w)
 	if m.ended[a] {
 		m.t.Fatalf("%s begins again after it has ended", a)
 	}
@@ -342,7 +381,7 @@ func (m *sim) result() map[string]string {
 		out[r.RunID] = string(r.State) + " " + r.Reason
 		tasks, _ := m.store.TaskInstanceList(context.Background(), r.RunKey)
 		for _, ti := range tasks {
-			out[r.RunID+"."+ti.TaskID] = fmt.Sprintf("%s try %d", ti.State, ti.TryNumber)
+			out[instanceName(ti.Key)] = fmt.Sprintf("%s try %d", ti.State, ti.TryNumber)
 		}
 	}
 	return out
@@ -353,7 +392,7 @@ func (m *sim) result() map[string]string {
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := newSim(t, drawSetting(t, true), rapid.Uint64().Draw(t, "order"), false)
+		m := newSim(t, drawSetting(t, true, false), rapid.Uint64().Draw(t, "order"), false)
 		m.play()
 		m.checkOver()
 	})
@@ -363,7 +402,7 @@ func TestSimulation(t *testing.T) {
 func TestSimulationWithFaults(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := newSim(t, drawSetting(t, true), rapid.Uint64().Draw(t, "order"), true)
+		m := newSim(t, drawSetting(t, true, false), rapid.Uint64().Draw(t, "order"), true)
 		m.play()
 		m.checkOver()
 	})
@@ -373,7 +412,7 @@ func TestSimulationWithFaults(t *testing.T) {
 func TestFaultsChangeNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		s := drawSetting(t, false)
+		s := drawSetting(t, false, false)
 		calm := newSim(t, s, rapid.Uint64().Draw(t, "order"), false)
 		calm.play()
 		wild := newSim(t, s, rapid.Uint64().Draw(t, "other order"), true)

@@ -19,12 +19,15 @@ func (m *sim) onCommit(c *store.Changes) {
 			m.ended[t.Task.Attempt()] = true
 		}
 	}
+	m.checkCallbacks(c)
+	m.checkAssets(c)
+	m.checkBackfills()
 	running := map[string]int{}
 	pools := map[string]int{}
 	perDag := map[dag.Key]int{}
 	for _, r := range m.store.AllRuns() {
 		tasks, _ := m.store.TaskInstanceList(context.Background(), r.RunKey)
-		if r.State == dag.RunRunning {
+		if r.State == dag.RunRunning && r.BackfillID == 0 {
 			running[r.DagID]++
 		}
 		d := m.dags[slices.IndexFunc(m.dags, func(d *dag.DAG) bool { return d.ID == r.DagID })]
@@ -71,9 +74,11 @@ func (m *sim) onCommit(c *store.Changes) {
 
 // checkEnd checks a run at its end: nothing in it could go on, and its outcome is that of its leaves.
 func (m *sim) checkEnd(d *dag.DAG, r *dag.Run, tasks []dag.TaskInstance) {
-	states := map[string]dag.State{}
+	states := map[string]dag.State{} // of a mapped task, the worst of its instances
 	for _, ti := range tasks {
-		states[ti.TaskID] = ti.State
+		if old, ok := states[ti.TaskID]; !ok || !old.FailedState() && !ti.State.Succeeded() {
+			states[ti.TaskID] = ti.State
+		}
 	}
 	want, reason := dag.RunSuccess, ""
 	for _, t := range d.Tasks {
@@ -81,7 +86,7 @@ func (m *sim) checkEnd(d *dag.DAG, r *dag.Run, tasks []dag.TaskInstance) {
 		if !st.Finished() {
 			m.t.Fatalf("run %s ended as %s while task %s is %s", r.RunID, r.State, t.ID, st)
 		}
-		if st.FailedState() && (len(t.Downstream) == 0 || d.FailFast) {
+		if st.FailedState() && (decides(d, t) || d.FailFast && (!t.Teardown || t.OnFailureFailRun)) {
 			want, reason = dag.RunFailed, "task_failure"
 		}
 	}
@@ -96,6 +101,7 @@ func (m *sim) checkEnd(d *dag.DAG, r *dag.Run, tasks []dag.TaskInstance) {
 // checkOver checks everything at the end of a simulation.
 func (m *sim) checkOver() {
 	m.t.Helper()
+	m.checkExtras()
 	if len(m.out)+len(m.parked) > 0 {
 		m.t.Fatalf("still out: %v, parked: %v", m.out, m.parked)
 	}
@@ -105,11 +111,20 @@ func (m *sim) checkOver() {
 		if !r.State.Finished() && !past {
 			m.t.Fatalf("run %s is %s at the end", r.RunID, r.State)
 		}
+		if m.edited[r.RunKey] {
+			continue
+		}
 		tasks, _ := m.store.TaskInstanceList(context.Background(), r.RunKey)
 		for _, ti := range tasks {
 			m.checkTries(d.Task(ti.TaskID), ti)
 		}
 	}
+}
+
+// decides reports whether no task lies behind t but teardowns that do not count.
+func decides(d *dag.DAG, t *dag.Task) bool {
+	ignored := func(t *dag.Task) bool { return t.Teardown && !t.OnFailureFailRun }
+	return !ignored(t) && !slices.ContainsFunc(t.Downstream, func(id string) bool { return !ignored(d.Task(id)) })
 }
 
 // checkTries: a task that ran has used exactly the tries that its outcomes ask for, and archived all but the last.

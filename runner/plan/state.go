@@ -26,7 +26,18 @@ type State struct {
 	files     map[string][]*pipeline // that a file defines or defined
 	graphs    map[string]*graph
 	pools     map[string]*gate
-	errors    map[string]bool // files with a stored import error
+	backfills map[int64]*backfill
+	// events are the asset events that some DAG waits with, lastEvent is the ID of the latest of all; answered are the
+	// requests for events that have been met.
+	events    []dag.AssetEvent
+	lastEvent int64
+	answered  map[int64]bool
+	// callbacks are due and not known to have been carried out; lastCallback is the latest ID.
+	callbacks    map[int64]bool
+	lastCallback int64
+	// edits is the number of edits that the rows known here contain.
+	edits  int64
+	errors map[string]bool // files with a stored import error
 
 	out    holding  // in the executor
 	parked holding  // in the trigger loop
@@ -60,7 +71,8 @@ type pipeline struct {
 	loaded  bool
 	table   timetable.Timetable
 	last    *timetable.Slot
-	asked   bool // for the version
+	taken   []dag.Run // slots that another run has
+	asked   bool      // for the version
 	pause   gate
 	queued  runHeap
 	active  int // unfinished runs
@@ -82,17 +94,22 @@ type run struct {
 	dirty    bool
 	touched  bool
 	pipeline *pipeline
+	backfill *backfill // nil: none
 	graph    *graph
-	tasks    []task // by graph index, nil until the run starts
+	// pinned is the version that a run which has run before goes on with, nil: the latest.
+	pinned *dag.DAG
+	tasks  []task // by graph index, nil until the run starts
 	// stored are the task instances of a run that had run before and was queued again.
 	stored     []dag.TaskInstance
 	skips      []store.XCom
 	unfinished int
 	live       int // neither none nor finished
 	pastOpen   int // unfinished and dependent on the previous run
+	asking     int // mapped tasks whose number of instances is being looked up
 	limit      gate
 	perTask    map[int]*gate
 	deadline   time.Time
+	average    []time.Duration // of the latest runs, once asked for
 	nextAfter  time.Time
 	// prev is the run before, once known; next are the runs that look back at this one.
 	prev      *past
@@ -124,6 +141,17 @@ type task struct {
 	pulled *gate
 	held   held
 
+	// base is the mapped task that an instance belongs to, nil for every other task. instances are those of a mapped
+	// task once it is expanded, by map index; it has no row of its own then. former are the rows of an earlier expansion
+	// that has been cleared as a whole: the task is expanded again, and they stand for it until then.
+	base      *task
+	instances []task
+	former    []dag.TaskInstance
+	expansion int  // executor.Work.Expansion of the instances
+	asked     bool // for the lengths of the mapped fields
+	expanded  bool
+	untouched int // instances without a state
+
 	absent  bool // the run has no instance of this task
 	fresh   bool // not in the store yet
 	dirty   bool
@@ -150,10 +178,10 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		cfg: cfg, now: now.UTC(),
 		pipelines: map[string]*pipeline{}, runs: map[dag.RunKey]*run{}, graphs: map[string]*graph{},
 		files: map[string][]*pipeline{},
-		pools: map[string]*gate{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
+		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, callbacks: map[int64]bool{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
 	}
 	if old != nil {
-		s.stopping, s.scannedAll = old.stopping, old.scannedAll
+		s.stopping, s.scannedAll, s.seq, s.lastCallback = old.stopping, old.scannedAll, old.seq, old.lastCallback
 		s.out, s.parked = newHolding(&old.out, lost), newHolding(&old.parked, lost)
 	}
 	s.load(snap)
@@ -230,8 +258,16 @@ func (s *State) mark(t *task) {
 	}
 }
 
+// look lets a task without a state be examined; of an expanded task, its instances.
 func (s *State) look(t *task) {
-	if !t.listed && !t.absent {
+	switch {
+	case t.expanded:
+		for i := 0; t.untouched > 0 && i < len(t.instances); i++ {
+			if u := &t.instances[i]; u.row.State == dag.StateNone {
+				s.look(u)
+			}
+		}
+	case !t.listed && !t.absent:
 		t.listed = true
 		s.examine.push(t)
 	}

@@ -54,8 +54,14 @@ func (s *State) apply(i int, e Event) {
 		s.refreshed(&e.Refresh)
 	case Past:
 		s.pastLoaded(e)
+	case Lengths:
+		s.lengthsLoaded(e)
 	case Recent:
 		s.recentLoaded(e)
+	case Runtimes:
+		s.runtimesLoaded(e)
+	case CallbackDone:
+		s.callbackDone(e.ID)
 	case Taken:
 		s.slotTaken(&e.Run)
 	case Stopping:
@@ -104,8 +110,11 @@ func (s *State) fire() {
 			if t.at.Equal(t.run.deadline) {
 				s.timeOut(t.run)
 			}
+			s.missDeadlines(t.run)
 		default:
-			s.due(&t.run.tasks[t.task], t.at)
+			if u := t.run.at(t.task, t.instance); u != nil {
+				s.due(u, t.at)
+			}
 		}
 	}
 	for s.lagging.len() > 0 && !s.lagging.first().at.Add(s.cfg.StateLag).After(s.now) {
@@ -210,6 +219,13 @@ func (s *State) flushTask(t *task) {
 		return // its row follows when it has been so for a while
 	}
 	c := &s.d.Changes
+	if t.expanded || t.former != nil { // its instances have rows
+		if t.expanded && !t.fresh {
+			c.Tasks = append(c.Tasks, store.TaskChange{Gone: true, From: t.saved, FromTry: t.savedTry, Task: t.row})
+			t.fresh = true
+		}
+		return
+	}
 	if t.archive != nil {
 		c.History = append(c.History, *t.archive)
 		t.archive = nil

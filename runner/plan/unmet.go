@@ -41,6 +41,11 @@ func (s *State) Unmet(key dag.Key) []string {
 		return []string{fmt.Sprintf("the run's DAG version has no task %s", key.TaskID)}
 	}
 	t := &r.tasks[i]
+	if u := r.find(key); u != nil {
+		t = u
+	} else if t.expanded {
+		return []string{fmt.Sprintf("the mapped task has %d instances, with the map indexes 0 to %d", len(t.instances), len(t.instances)-1)}
+	}
 	if t.absent {
 		return []string{fmt.Sprintf("the task's start_date or end_date excludes the run's date %s", stamp(r.date()))}
 	}
@@ -70,6 +75,9 @@ func (s *State) unmetRun(r *run) []string {
 	if r.row.RunAfter.After(s.now) {
 		reasons = append(reasons, "the run is due at "+stamp(r.row.RunAfter))
 	}
+	if b := r.backfill; b != nil {
+		return append(reasons, b.unmet()...)
+	}
 	if p.dag != nil && full(p.running, p.dag.MaxActiveRuns) {
 		reasons = append(reasons, fmt.Sprintf("%d runs of the DAG are running and max_active_runs is %d",
 			p.running, p.dag.MaxActiveRuns))
@@ -79,8 +87,11 @@ func (s *State) unmetRun(r *run) []string {
 
 func (s *State) unmetNone(t *task) []string {
 	var reasons []string
-	u := t.up
-	if v := t.spec.TriggerRule.Evaluate(u); !v.Run && v.Set == dag.StateNone {
+	u := t.upstream()
+	if t.asked {
+		reasons = append(reasons, "the number of its mapped instances is being looked up")
+	}
+	if v := t.verdict(); !v.Run && v.Set == dag.StateNone {
 		reasons = append(reasons, fmt.Sprintf("trigger rule %s is not met: of %d upstream tasks %d succeeded, %d were "+
 			"skipped, %d failed, %d are upstream_failed, %d were removed; unfinished: %s", t.spec.TriggerRule, u.Total,
 			u.Success, u.Skipped, u.Failed, u.UpstreamFailed, u.Removed, t.unfinishedUpstream()))
@@ -98,15 +109,15 @@ func (t *task) unfinishedUpstream() string {
 	const most = 10
 	var ids []string
 	for _, j := range t.run.graph.up[t.index] {
-		u := &t.run.tasks[j]
-		if u.absent || u.row.State.Finished() {
-			continue
+		for u := range t.run.tasks[j].each {
+			if u.row.State.Finished() {
+				continue
+			}
+			if len(ids) == most {
+				return strings.Join(append(ids, "..."), ", ")
+			}
+			ids = append(ids, fmt.Sprintf("%s (%s)", u.name(), u.row.State))
 		}
-		if len(ids) == most {
-			ids = append(ids, "...")
-			break
-		}
-		ids = append(ids, fmt.Sprintf("%s (%s)", u.row.TaskID, u.row.State))
 	}
 	if len(ids) == 0 {
 		return "none"

@@ -51,6 +51,7 @@ type world struct {
 	warnings []string
 	stale    int
 	wake     time.Time
+	notified []dag.CallbackRequest
 	// shadow, when set, must always decide as state does.
 	shadow *plan.State
 	// crashing is where the next step dies, if anywhere.
@@ -175,6 +176,8 @@ func (w *world) release(d plan.Decision) []plan.Event {
 			w.parked[e.Attempt()] = e.Work
 		case plan.Kill:
 			w.killed[e.Attempt] = e.Reason
+		case plan.Notify:
+			w.notified = append(w.notified, e.Callback)
 		case plan.Drop:
 			delete(w.parked, e.Attempt)
 		}

@@ -151,11 +151,12 @@ func (s *Scheduler) decide(batch []item) (*plan.Decision, error) {
 	}
 }
 
-// dropAnswers takes the answers about previous runs out of a batch that a new state is to take in: they may be older
-// than what it was loaded from, and it asks again.
+// dropAnswers takes the answers about previous runs, and what other processes have written, out of a batch that a new
+// state is to take in: they may be older than what it was loaded from. A run that is queued no more would be started.
 func dropAnswers(events []plan.Event) {
 	for i, e := range events {
-		if _, ok := e.(plan.Past); ok {
+		switch e.(type) {
+		case plan.Past, plan.Refreshed:
 			events[i] = nil
 		}
 	}
@@ -253,6 +254,8 @@ func (s *Scheduler) act(d *plan.Decision) error {
 			s.opts.Executor.Kill(e.Attempt, e.Reason)
 		case plan.Drop:
 			s.opts.Triggers.Drop(e.Attempt, e.Reason)
+		case plan.Notify:
+			s.notify(e.Callback)
 		}
 	}
 	s.watchers.publish(&d.Changes)

@@ -1,9 +1,12 @@
 package scheduler
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 
 	"gust/dag"
+	"gust/runner/expansion"
 	"gust/runner/plan"
 	"gust/store"
 )
@@ -45,9 +48,48 @@ func (s *Scheduler) ask(n plan.Need) (plan.Event, error) {
 			e.States = append(e.States, runs[i].State)
 		}
 		return e, nil
+	case n.Runtimes != "":
+		runs, err := s.opts.Store.RunList(s.ctx, &store.RunListParams{
+			DagID: n.Runtimes, States: []dag.RunState{dag.RunSuccess, dag.RunFailed}, Limit: cmp.Or(n.Limit, averageRuns),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read the latest runs of DAG %s: %w", n.Runtimes, err)
+		}
+		return runtimes(n.Run, runs), nil
+	case n.Mapped != nil:
+		return s.askLengths(n)
 	default:
 		return s.askPast(n)
 	}
+}
+
+// averageRuns is over how many runs AVERAGE_RUNTIME is taken unless the deadline says.
+const averageRuns = 10
+
+func runtimes(run dag.RunKey, runs []dag.Run) plan.Runtimes {
+	e := plan.Runtimes{Run: run}
+	for i := range runs {
+		if r := &runs[i]; !r.StartDate.IsZero() && r.EndDate.After(r.StartDate) {
+			e.Took = append(e.Took, r.EndDate.Sub(r.StartDate))
+		}
+	}
+	return e
+}
+
+// askLengths looks up how many items a mapped task runs over.
+func (s *Scheduler) askLengths(n plan.Need) (plan.Event, error) {
+	e := plan.Lengths{Run: n.Run, TaskID: n.Mapped.ID}
+	var err error
+	e.Items, err = expansion.Lengths(s.ctx, s.opts.Store, n.DAG, n.Run, n.Mapped.Mapped)
+	var unmappable *expansion.UnmappableError
+	if errors.As(err, &unmappable) {
+		e.Problem = err.Error()
+		return e, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("expand task %s of run %s: %w", n.Mapped.ID, n.Run.RunID, err)
+	}
+	return e, nil
 }
 
 // pastDepth is how many runs are searched for an instance of a task that the previous run does not have.

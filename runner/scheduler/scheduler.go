@@ -29,6 +29,8 @@ type Store interface {
 	RunGet(ctx context.Context, key dag.RunKey) (*dag.Run, error)
 	RunList(ctx context.Context, params *store.RunListParams) ([]dag.Run, error)
 	TaskInstanceList(ctx context.Context, run dag.RunKey) ([]dag.TaskInstance, error)
+	XComGet(ctx context.Context, key dag.Key, name string) (*store.XCom, error)
+	XComMapped(ctx context.Context, run dag.RunKey, taskID, name string) ([]store.XCom, error)
 	DagVersionGet(ctx context.Context, version string) (*dag.DAG, error)
 }
 
@@ -37,6 +39,8 @@ type Options struct {
 	Store    Store
 	Executor executor.Executor
 	Triggers executor.TriggerLoop
+	// Notifier carries out callbacks; nil gives each up with a warning.
+	Notifier executor.Notifier
 	// Log takes what operators of the daemon should know. nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil is time.Now. It may jump.
@@ -51,6 +55,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// StateLag is plan.Config.StateLag.
 	StateLag time.Duration
+	// MaxMapLength is [core] max_map_length; 0 means 1024.
+	MaxMapLength int
 	// Timetable builds a DAG's timetable; nil means timetable.New.
 	Timetable func(*dag.DAG) (timetable.Timetable, error)
 }
@@ -142,6 +148,12 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	if err := s.opts.Triggers.Start(s.ctx, s); err != nil {
 		return s.startFailed(errors.Join(fmt.Errorf("scheduler: start the trigger loop: %w", err), s.opts.Executor.Stop(ctx)))
 	}
+	if s.opts.Notifier != nil {
+		if err := s.opts.Notifier.Start(s.ctx, s); err != nil {
+			return s.startFailed(errors.Join(fmt.Errorf("scheduler: start the notifier: %w", err),
+				s.opts.Executor.Stop(ctx), s.opts.Triggers.Stop(ctx)))
+		}
+	}
 	s.state = plan.New(s.config(), snap, now)
 	host, _ := os.Hostname() // for display; "" will do
 	s.beat = store.Heartbeat{Host: host, PID: os.Getpid(), StartedAt: now.UTC()}
@@ -159,7 +171,7 @@ func (s *Scheduler) startFailed(err error) error {
 func (s *Scheduler) config() plan.Config {
 	return plan.Config{
 		Slots: s.opts.Executor.Slots(), PausedAtCreation: s.opts.PausedAtCreation, Timetable: s.opts.Timetable,
-		StateLag: s.opts.StateLag,
+		StateLag: s.opts.StateLag, MaxMapLength: s.opts.MaxMapLength,
 	}
 }
 
@@ -173,6 +185,9 @@ func (s *Scheduler) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
 		s.inbox.put(item{event: plan.Stopping{}})
 		s.stopErr = errors.Join(s.opts.Executor.Stop(ctx), s.opts.Triggers.Stop(ctx))
+		if s.opts.Notifier != nil {
+			s.stopErr = errors.Join(s.stopErr, s.opts.Notifier.Stop(ctx))
+		}
 		close(s.finish)
 		timer := time.NewTimer(s.opts.DrainTimeout)
 		defer timer.Stop()
@@ -204,6 +219,19 @@ func (s *Scheduler) Report(r executor.Report) {
 	if !s.inbox.put(item{event: plan.Reported{Report: r}, committed: r.Committed}) && r.Committed != nil {
 		r.Committed(ErrStopped)
 	}
+}
+
+// CallbackDone implements executor.CallbackReporter.
+func (s *Scheduler) CallbackDone(id int64) { s.inbox.put(item{event: plan.CallbackDone{ID: id}}) }
+
+func (s *Scheduler) notify(c dag.CallbackRequest) {
+	if s.opts.Notifier != nil {
+		s.opts.Notifier.Notify(c)
+		return
+	}
+	s.log.Warn("a callback is given up: this process has no notifiers", "callback", c.Callback.Event, "operator", c.Callback.Operator,
+		"about", c.Key.String())
+	s.CallbackDone(c.ID)
 }
 
 // FileChanged says what a pipeline file defines now.

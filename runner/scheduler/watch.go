@@ -93,7 +93,7 @@ func (ws *watchers) publish(c *store.Changes) {
 			}
 		}
 		for i := range c.Tasks {
-			if !ended {
+			if !ended && !c.Tasks[i].Gone {
 				t := c.Tasks[i].Task
 				list = append(list, Transition{Task: &t, From: string(c.Tasks[i].From)})
 			}

@@ -22,6 +22,9 @@ import (
 type Deps struct {
 	States   external.RunStates
 	Defaults sensors.Defaults
+	// DateOf calls a Python function, an import path or a name in a file, that says which logical date to wait of; nil:
+	// there is no Python.
+	DateOf func(ctx context.Context, t operators.Task, path, name, file string) (time.Time, error)
 }
 
 // Register adds the sensor to the registry.
@@ -39,7 +42,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		Doc: "Waits for a task, several tasks, a task group, or a whole run of another DAG: the run with the same " +
 			"logical date, or with the one execution_delta earlier.",
 		New: func() operators.Operator {
-			return sensors.New(&Task{states: deps.States}, deps.Defaults)
+			return sensors.New(&Task{states: deps.States, dateOf: deps.DateOf}, deps.Defaults)
 		},
 		Sensor: true,
 	})
@@ -55,12 +58,15 @@ type Task struct {
 	SkippedStates       []string       `param:"skipped_states" doc:"States of which one is enough to skip this task."`
 	FailedStates        []string       `param:"failed_states" doc:"States of which one is enough to fail this task, or to skip it with soft_fail. Default: none, so that a failed task is waited for until its retry succeeds or the timeout passes."`
 	ExecutionDelta      param.Duration `param:"execution_delta" default:"0s" doc:"How much earlier the other run's logical date is: seconds, a timedelta, or a text such as \"24h\"."`
-	ExecutionDateFn     any            `param:"execution_date_fn" doc:"Not supported: a Python callable in Airflow. Use execution_delta."`
+	ExecutionDateFn     string         `param:"execution_date_fn" doc:"Instead of execution_delta: the import path of a Python function that is called with the logical date, and with those of the context's names that it has as arguments, and returns the logical date of the run to wait for."`
+	ExecutionDateFnName string         `param:"execution_date_fn_name" doc:"The function in execution_date_fn_file, instead of execution_date_fn."`
+	ExecutionDateFnFile string         `param:"execution_date_fn_file" doc:"The Python file of execution_date_fn_name; a relative path is beside the pipeline file."`
 	CheckExistence      bool           `param:"check_existence" default:"false" doc:"Fail at once when the DAG, task or group does not exist, instead of waiting for it."`
 	PollInterval        *float64       `param:"poll_interval" doc:"Accepted for Airflow's sake: seconds between two looks of a deferrable sensor there; here poke_interval, unless that is given."`
 	sensors.Base
 
 	states external.RunStates
+	dateOf func(ctx context.Context, t operators.Task, path, name, file string) (time.Time, error)
 }
 
 // Validate checks what does not depend on templates.
@@ -74,8 +80,12 @@ func (s *Task) Validate() error {
 	switch {
 	case given > 1:
 		return errors.New("give one of external_task_id, external_task_ids and external_task_group_id")
-	case s.ExecutionDateFn != nil:
-		return errors.New("execution_date_fn is a Python callable and is not supported; use execution_delta")
+	case (s.ExecutionDateFnName == "") != (s.ExecutionDateFnFile == ""):
+		return errors.New("execution_date_fn_name and execution_date_fn_file belong together")
+	case s.ExecutionDateFn != "" && s.ExecutionDateFnName != "":
+		return errors.New("give execution_date_fn, or execution_date_fn_name and execution_date_fn_file")
+	case s.asks() && s.ExecutionDelta != 0:
+		return errors.New("give one of execution_delta and execution_date_fn")
 	case len(s.AllowedStates)+len(s.SkippedStates)+len(s.FailedStates) == 0:
 		return errors.New("allowed_states, skipped_states and failed_states are all empty; nothing would end the wait")
 	}
@@ -116,13 +126,38 @@ func (s *Task) tasks() bool {
 	return s.ExternalTaskID != "" || len(s.ExternalTaskIDs) > 0 || s.ExternalTaskGroupID != ""
 }
 
-func (s *Task) args(t operators.Task, pace triggers.Pace) (*external.Args, error) {
+// asks reports whether a Python function says which run to wait for.
+func (s *Task) asks() bool { return s.ExecutionDateFn != "" || s.ExecutionDateFnName != "" }
+
+// Parks reports whether the wait is parked at once. A Python function is called on a worker, which then parks it.
+func (s *Task) Parks() bool { return !s.asks() && s.Base.Parks() }
+
+// date is the logical date of the run to wait for.
+func (s *Task) date(ctx context.Context, t operators.Task) (time.Time, error) {
+	if s.asks() {
+		if s.dateOf == nil {
+			return time.Time{}, operators.Failf("execution_date_fn: there is no Python here")
+		}
+		date, err := s.dateOf(ctx, t, s.ExecutionDateFn, s.ExecutionDateFnName, s.ExecutionDateFnFile)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("execution_date_fn: %w", err)
+		}
+		return date, nil
+	}
 	date := t.Run().LogicalDate
 	if date.IsZero() {
 		date = t.Run().RunAfter
 	}
+	return date.Add(-s.ExecutionDelta.Std()), nil
+}
+
+func (s *Task) args(ctx context.Context, t operators.Task, pace triggers.Pace) (*external.Args, error) {
+	date, err := s.date(ctx, t)
+	if err != nil {
+		return nil, err
+	}
 	a := &external.Args{
-		DagID: s.ExternalDagID, Date: date.Add(-s.ExecutionDelta.Std()), TaskIDs: s.ExternalTaskIDs,
+		DagID: s.ExternalDagID, Date: date, TaskIDs: s.ExternalTaskIDs,
 		GroupID: s.ExternalTaskGroupID, Allowed: s.AllowedStates, Skipped: s.SkippedStates, Failed: s.FailedStates,
 		Exists: s.CheckExistence, Pace: pace,
 	}
@@ -133,7 +168,7 @@ func (s *Task) args(t operators.Task, pace triggers.Pace) (*external.Args, error
 		return nil, operators.Failf("external_dag_id is empty")
 	}
 	own := t.Attempt()
-	if own.DagID == a.DagID && slices.Contains(a.TaskIDs, own.TaskID) && s.ExecutionDelta == 0 {
+	if own.DagID == a.DagID && slices.Contains(a.TaskIDs, own.TaskID) && s.ExecutionDelta == 0 && !s.asks() {
 		return nil, operators.Failf("the task waits for itself")
 	}
 	return a, nil
@@ -141,7 +176,7 @@ func (s *Task) args(t operators.Task, pace triggers.Pace) (*external.Args, error
 
 // Poke looks at the run once.
 func (s *Task) Poke(ctx context.Context, t operators.Task) (sensors.Verdict, error) {
-	a, err := s.args(t, triggers.Pace{})
+	a, err := s.args(ctx, t, triggers.Pace{})
 	if err != nil {
 		return sensors.Verdict{}, err
 	}
@@ -172,8 +207,8 @@ func (s *Task) verdict(o *external.Outcome) (sensors.Verdict, error) {
 }
 
 // Trigger describes the wait.
-func (s *Task) Trigger(_ context.Context, t operators.Task, pace triggers.Pace) (triggers.Trigger, error) {
-	a, err := s.args(t, pace)
+func (s *Task) Trigger(ctx context.Context, t operators.Task, pace triggers.Pace) (triggers.Trigger, error) {
+	a, err := s.args(ctx, t, pace)
 	if err != nil {
 		return triggers.Trigger{}, err
 	}

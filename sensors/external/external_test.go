@@ -1,6 +1,7 @@
 package external
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -179,7 +180,9 @@ func TestValidate(t *testing.T) {
 	b := setUp(t)
 	for text, params := range map[string]map[string]any{
 		"give one of external_task_id":          {"external_task_id": "a", "external_task_group_id": "g"},
-		"execution_date_fn is a Python":         {"execution_date_fn": "m.f"},
+		"give one of execution_delta and":       {"execution_date_fn": "m.f", "execution_delta": 5},
+		"give execution_date_fn, or":            {"execution_date_fn": "m.f", "execution_date_fn_name": "f", "execution_date_fn_file": "m.py"},
+		"_name and execution_date_fn_file":      {"execution_date_fn_name": "f"},
 		`"succes" is not a state`:               {"external_task_id": "a", "allowed_states": []any{"succes"}},
 		`did you mean "success"?`:               {"external_task_id": "a", "allowed_states": []any{"succes"}},
 		`"skipped" is not a state`:              {"allowed_states": []any{"skipped"}},
@@ -197,6 +200,42 @@ func TestValidate(t *testing.T) {
 		if _, err := op.Park(t.Context(), b.task); err == nil || !operators.NoRetry(err) {
 			t.Errorf("%v: %v", params, err)
 		}
+	}
+}
+
+// TestDateFunction: a Python function says which run to wait for. It is called on a worker, not in the trigger loop.
+func TestDateFunction(t *testing.T) {
+	t.Parallel()
+	b := setUp(t)
+	reg := operators.NewRegistry()
+	asked := ""
+	err := Register(reg, Deps{States: b.runs, DateOf: func(_ context.Context, _ operators.Task, path, name, file string) (time.Time, error) {
+		asked = path + name + file
+		if path == "m.fails" {
+			return time.Time{}, operators.Failf("no")
+		}
+		return date, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	op := operatorstest.Build(t, reg, "ExternalTaskSensor", map[string]any{"external_dag_id": "other", "execution_date_fn": "m.f"})
+	if op.(operators.Parker).Parks() {
+		t.Error("it is parked without a worker, in the trigger loop")
+	}
+	res, err := op.Execute(t.Context(), b.task)
+	if err != nil || res.Deferral == nil || asked != "m.f" || !strings.Contains(string(res.Deferral.Trigger.Args), "2024-01-01T00:00:00Z") {
+		t.Errorf("%+v, %v, asked %q", res, err, asked)
+	}
+	fails := operatorstest.Build(t, reg, "ExternalTaskSensor", map[string]any{"external_dag_id": "other", "execution_date_fn": "m.fails"})
+	if _, err := fails.Execute(t.Context(), b.task); err == nil || err.Error() != "execution_date_fn: no" {
+		t.Errorf("a failing function: %v", err)
+	}
+	none := operatorstest.Build(t, b.reg, "ExternalTaskSensor", map[string]any{
+		"external_dag_id": "other", "execution_date_fn_name": "f", "execution_date_fn_file": "/m.py",
+	})
+	if _, err := none.Execute(t.Context(), b.task); err == nil || !strings.Contains(err.Error(), "there is no Python here") {
+		t.Errorf("without Python: %v", err)
 	}
 }
 

@@ -17,6 +17,9 @@ import (
 type Deps struct {
 	Client   *httpreq.Client
 	Defaults sensors.Defaults
+	// Holds calls a Python function with a response, as the function's first argument, and reports whether what it returns
+	// is true; nil: there is no Python.
+	Holds func(ctx context.Context, t operators.Task, f httpreq.Function, r *httpreq.Response) (bool, error)
 }
 
 // Register adds the sensor to the registry.
@@ -31,7 +34,9 @@ func Register(r *operators.Registry, deps Deps) error {
 		},
 		Doc: "Waits until an HTTP request succeeds and its response meets the conditions. A status of 404, or another one " +
 			"of response_error_codes_allowlist, means not yet; any other status from 400 on fails the task.",
-		New:    func() operators.Operator { return sensors.New(&HTTP{client: deps.Client}, deps.Defaults) },
+		New: func() operators.Operator {
+			return sensors.New(&HTTP{client: deps.Client, holds: deps.Holds}, deps.Defaults)
+		},
 		Sensor: true,
 	})
 }
@@ -50,7 +55,11 @@ type HTTP struct {
 	sensors.Base
 
 	client *httpreq.Client
+	holds  func(ctx context.Context, t operators.Task, f httpreq.Function, r *httpreq.Response) (bool, error)
 }
+
+// NeedsWorker reports whether a look calls Python.
+func (s *HTTP) NeedsWorker() bool { return s.Check.Function() != nil }
 
 // Codes is a list of HTTP statuses, as texts or numbers. nil means the default.
 type Codes []string
@@ -84,7 +93,7 @@ func (c *Codes) UnmarshalParam(value any) error {
 // Validate checks what does not depend on templates.
 func (s *HTTP) Validate() error {
 	request := s.args(triggers.Pace{}).Request
-	return errors.Join(request.Validate(), s.Check.Validate(), s.Base.Validate())
+	return errors.Join(request.Validate(), s.Check.ValidateFunction(), s.Base.Validate())
 }
 
 func (s *HTTP) args(pace triggers.Pace) *httpreq.Args {
@@ -103,11 +112,15 @@ func (s *HTTP) args(pace triggers.Pace) *httpreq.Args {
 
 // Poke asks once.
 func (s *HTTP) Poke(ctx context.Context, t operators.Task) (sensors.Verdict, error) {
-	if err := s.Check.Validate(); err != nil {
+	if err := s.Check.ValidateFunction(); err != nil {
 		return sensors.Verdict{}, operators.Fail(err)
 	}
 	t.Log().Info("Poking: " + s.Endpoint)
-	unmet, err := s.client.Look(ctx, t, s.args(triggers.Pace{}))
+	args := s.args(triggers.Pace{})
+	if f := s.Check.Function(); f != nil {
+		args.Confirm = func(ctx context.Context, r *httpreq.Response) (string, error) { return s.confirm(ctx, t, f, r) }
+	}
+	unmet, err := s.client.Look(ctx, t, args)
 	switch {
 	case err != nil:
 		return sensors.Verdict{}, err
@@ -116,6 +129,19 @@ func (s *HTTP) Poke(ctx context.Context, t operators.Task) (sensors.Verdict, err
 		return sensors.Waiting(), nil
 	}
 	return sensors.Done(nil), nil
+}
+
+func (s *HTTP) confirm(ctx context.Context, t operators.Task, f *httpreq.Function, r *httpreq.Response) (string, error) {
+	if s.holds == nil {
+		return "", operators.Failf("response_check: there is no Python here")
+	}
+	switch holds, err := s.holds(ctx, t, *f, r); {
+	case err != nil:
+		return "", fmt.Errorf("response_check: %w", err)
+	case holds:
+		return "", nil
+	}
+	return "response_check returned something false", nil
 }
 
 // Trigger describes the wait.

@@ -1,12 +1,14 @@
 package httpreq
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"gust/operators"
@@ -122,7 +124,8 @@ func TestValidate(t *testing.T) {
 	b := setUp(t)
 	for want, params := range map[string]map[string]any{
 		"is not an HTTP method":       {"method": "FETCH"},
-		"response_check is Python":    {"response_check": "m.f"},
+		"response_check_file belong":  {"response_check_name": "f"},
+		"give response_check, or":     {"response_check": "m.f", "response_check_name": "f", "response_check_file": "m.py"},
 		"7.5 is not an HTTP status":   {"response_error_codes_allowlist": []any{7.5}},
 		"expected a list of HTTP":     {"response_error_codes_allowlist": "404"},
 		"soft_fail and never_fail ex": {"soft_fail": true, "never_fail": true},
@@ -131,5 +134,53 @@ func TestValidate(t *testing.T) {
 		if _, err := operatorstest.TryBuild(b.reg, "HttpSensor", params); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", params, err, want)
 		}
+	}
+}
+
+// TestFunction: a Python function has the last word, on a worker, in reschedule mode.
+func TestFunction(t *testing.T) {
+	t.Parallel()
+	b := setUp(t)
+	var asked []httpreq.Function
+	reg := operators.NewRegistry()
+	err := Register(reg, Deps{Client: b.client, Holds: func(_ context.Context, _ operators.Task, f httpreq.Function, r *httpreq.Response) (bool, error) {
+		asked = append(asked, f)
+		if f.Name == "fails" {
+			return false, operators.Failf("no")
+		}
+		return strings.Contains(r.Text(), "done"), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(reg *operators.Registry, params map[string]any) string {
+		params["endpoint"] = b.srv.URL
+		op := operatorstest.Build(t, reg, "HttpSensor", params)
+		if op.(operators.Parker).Parks() {
+			t.Errorf("%v is parked", params)
+		}
+		return told(op.Execute(t.Context(), operatorstest.NewTask(t)))
+	}
+	state := func(s string) map[string]any { return map[string]any{"state": s} }
+	for _, c := range []struct {
+		params map[string]any
+		want   string
+	}{
+		{map[string]any{"response_check": "m.f", "request_params": state("done")}, "success"},
+		{map[string]any{"response_check": "m.f", "request_params": state("new")}, "waits"},
+		{map[string]any{"response_check": "m.f", "response_contains": "gone", "request_params": state("done")}, "waits"},
+		{map[string]any{"response_check_name": "fails", "response_check_file": "m.py"}, "failed"},
+		{map[string]any{"response_check_lambda": "lambda r: r.json()['state'] == 'done'", "request_params": state("done")}, "success"},
+	} {
+		if got := look(reg, c.params); got != c.want {
+			t.Errorf("%v: %s, want %s", c.params, got, c.want)
+		}
+	}
+	want := []httpreq.Function{{Path: "m.f"}, {Path: "m.f"}, {Name: "fails", File: "m.py"}, {Lambda: "lambda r: r.json()['state'] == 'done'"}}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("functions asked (-want +got):\n%s", diff)
+	}
+	if got := look(b.reg, map[string]any{"response_check": "m.f"}); got != "failed" {
+		t.Errorf("without Python: %s", got)
 	}
 }

@@ -75,7 +75,7 @@ func (s *ExecutionSensor) Poke(ctx context.Context, t operators.Task) (sensors.V
 	d, err := stepfunctions.Describe(ctx, api, s.ExecutionARN)
 	if err != nil {
 		var missing *types.ExecutionDoesNotExist
-		if stepfunctions.TroubleOf(err) == stepfunctions.Passing && ctx.Err() == nil ||
+		if awsconn.TroubleOf(err) == awsconn.Passing && ctx.Err() == nil ||
 			errors.As(err, &missing) && t.Now().Sub(t.FirstStart()) < stepfunctions.Settle {
 			t.Log().Warn("the execution cannot be looked at just now: " + err.Error())
 			return sensors.Waiting(), nil

@@ -32,6 +32,15 @@ func (s *Store) EngineCommit(ctx context.Context, c *store.Changes) error {
 		if err := t.putXComs(c); err != nil {
 			return err
 		}
+		if err := t.putCallbacks(c); err != nil {
+			return err
+		}
+		if err := t.putAssetEvents(c); err != nil {
+			return err
+		}
+		if err := t.completeBackfills(c.BackfillsDone, s.options.Now()); err != nil {
+			return err
+		}
 		if c.Heartbeat != nil {
 			return t.putHeartbeat(c.Heartbeat)
 		}
@@ -81,9 +90,13 @@ func (s *Store) putTasks(t *transaction, changes []store.TaskChange) error {
 	}
 	for i := range changes {
 		c := &changes[i]
-		if c.New {
+		switch {
+		case c.New && c.Gone: // came and went in one batch
+		case c.New:
 			err = t.insertTask(&c.Task)
-		} else {
+		case c.Gone:
+			err = t.deleteTask(c)
+		default:
 			err = t.updateTask(c)
 		}
 		if err != nil {
@@ -125,7 +138,7 @@ func (s *Store) mergeTasks(changes []store.TaskChange) ([]store.TaskChange, erro
 			return nil, fmt.Errorf("task instance %s: %w: the batch itself sets %s (try %d) before, expected %s (try %d)",
 				c.Task.Key, store.ErrConflict, before.Task.State, before.Task.TryNumber, c.From, c.FromTry)
 		}
-		before.Task = c.Task
+		before.Task, before.Gone = c.Task, c.Gone
 	}
 	return merged, nil
 }

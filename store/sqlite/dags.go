@@ -12,15 +12,15 @@ import (
 
 const (
 	dagColumns = `dag_id, fileloc, dag_hash, is_paused, is_stale, dag_display_name, owners, tags, timetable_summary,
-		next_dagrun_create_after, last_parsed_time, last_parse_duration`
+		next_dagrun_create_after, last_parsed_time, last_parse_duration, asset_cursor`
 
 	// is_paused is only written for a new DAG: commands own it afterwards.
-	dagPutSQL = `INSERT INTO dag (` + dagColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+	dagPutSQL = `INSERT INTO dag (` + dagColumns + `) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
 		ON CONFLICT (dag_id) DO UPDATE SET fileloc = excluded.fileloc, dag_hash = excluded.dag_hash,
 		is_stale = excluded.is_stale, dag_display_name = excluded.dag_display_name, owners = excluded.owners,
 		tags = excluded.tags, timetable_summary = excluded.timetable_summary,
 		next_dagrun_create_after = excluded.next_dagrun_create_after, last_parsed_time = excluded.last_parsed_time,
-		last_parse_duration = excluded.last_parse_duration`
+		last_parse_duration = excluded.last_parse_duration, asset_cursor = excluded.asset_cursor`
 
 	dagPauseSQL = `UPDATE dag SET is_paused = ?1 WHERE dag_id = ?2`
 	dagListSQL  = `SELECT ` + dagColumns + ` FROM dag ORDER BY dag_id`
@@ -117,7 +117,7 @@ func (t *transaction) putDag(d *store.DagRow) error {
 		return fmt.Errorf("DAG %s: tags: %w", d.DagID, err)
 	}
 	_, err = t.exec(dagPutSQL, d.DagID, d.FileLoc, d.Version, flag(d.IsPaused), flag(d.Stale), d.Display, d.Owners,
-		string(tags), d.Schedule, micros(d.NextRun), micros(d.LastParsed), d.ParseSeconds)
+		string(tags), d.Schedule, micros(d.NextRun), micros(d.LastParsed), d.ParseSeconds, d.AssetCursor)
 	if err != nil {
 		return fmt.Errorf("DAG %s: %w", d.DagID, err)
 	}
@@ -165,7 +165,7 @@ func decodeDag(r row) (store.DagRow, error) {
 	d := store.DagRow{
 		DagID: r.text(0), FileLoc: r.text(1), Version: r.text(2), IsPaused: r.flag(3), Stale: r.flag(4),
 		Display: r.text(5), Owners: r.text(6), Schedule: r.text(8), NextRun: r.time(9), LastParsed: r.time(10),
-		ParseSeconds: r.real(11),
+		ParseSeconds: r.real(11), AssetCursor: int64(r.int(12)),
 	}
 	if tags := r.text(7); tags != "null" {
 		if err := json.Unmarshal([]byte(tags), &d.Tags); err != nil {

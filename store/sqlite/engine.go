@@ -43,6 +43,12 @@ func (s *Store) EngineLoad(ctx context.Context) (*store.Snapshot, error) {
 		if err := loadLastScheduled(ctx, v, out); err != nil {
 			return err
 		}
+		if out.Callbacks, err = list(ctx, v, decodeCallback, callbackListSQL); err != nil {
+			return err
+		}
+		if err := loadAssetEvents(ctx, v, out); err != nil {
+			return err
+		}
 		out.ImportErrors, err = list(ctx, v, decodeImportError, importErrorListSQL)
 		return err
 	})
@@ -136,6 +142,19 @@ func loadRefresh(ctx context.Context, v view) (*store.Refresh, error) {
 	if out.Pools, err = list(ctx, v, decodePool, poolListSQL); err != nil {
 		return nil, err
 	}
-	out.Queued, err = list(ctx, v, decodeRun, runQueuedSQL)
-	return out, err
+	if out.Queued, err = list(ctx, v, decodeRun, runQueuedSQL); err != nil {
+		return nil, err
+	}
+	if out.Backfills, err = list(ctx, v, decodeBackfill, backfillOpenSQL); err != nil {
+		return nil, err
+	}
+	if out.AssetRequests, err = list(ctx, v, decodeAssetEvent, assetRequestListSQL); err != nil {
+		return nil, err
+	}
+	edits, err := one(ctx, v, "edits", func(r row) (int64, error) { return int64(r.int(0)), nil }, editGetSQL)
+	if err != nil {
+		return nil, err
+	}
+	out.Edits = *edits
+	return out, nil
 }

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -12,15 +14,17 @@ import (
 
 const (
 	runColumns = `dag_id, run_id, state, run_type, logical_date, run_after, data_interval_start, data_interval_end,
-		queued_at, start_date, end_date, conf, triggered_by, dag_hash, reason`
+		queued_at, start_date, end_date, conf, triggered_by, dag_hash, reason, clear_number, backfill_id, note, asset_events,
+		deadlines_missed`
 
 	runInsertSQL = `INSERT INTO dag_run (` + runColumns + `)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)`
 
 	runUpdateSQL = `UPDATE dag_run SET state = ?1, run_type = ?2, logical_date = ?3, run_after = ?4,
 		data_interval_start = ?5, data_interval_end = ?6, queued_at = ?7, start_date = ?8, end_date = ?9, conf = ?10,
-		triggered_by = ?11, dag_hash = ?12, reason = ?13
-		WHERE dag_id = ?14 AND run_id = ?15 AND state IS NOT DISTINCT FROM ?16`
+		triggered_by = ?11, dag_hash = ?12, reason = ?13, clear_number = ?14, backfill_id = ?15,
+		deadlines_missed = ?16
+		WHERE dag_id = ?17 AND run_id = ?18 AND state IS NOT DISTINCT FROM ?19`
 
 	runStateSQL = `SELECT state FROM dag_run WHERE dag_id = ?1 AND run_id = ?2`
 
@@ -120,7 +124,8 @@ func (t *transaction) insertRun(r *dag.Run) error {
 	t.visible = true
 	_, err := t.exec(runInsertSQL, r.DagID, r.RunID, string(r.State), string(r.Type), micros(r.LogicalDate),
 		micros(r.RunAfter), micros(r.IntervalStart), micros(r.IntervalEnd), micros(r.QueuedAt), micros(r.StartDate),
-		micros(r.EndDate), jsonText(r.Conf), string(r.TriggeredBy), r.DagVersion, r.Reason)
+		micros(r.EndDate), jsonText(r.Conf), string(r.TriggeredBy), r.DagVersion, r.Reason, int64(r.ClearNumber),
+		r.BackfillID, r.Note, eventIDs(r.AssetEvents), int64(r.DeadlinesMissed))
 	switch {
 	case err == nil:
 		return nil
@@ -138,7 +143,8 @@ func (t *transaction) updateRun(c *store.RunChange) error {
 	r := &c.Run
 	changed, err := t.exec(runUpdateSQL, string(r.State), string(r.Type), micros(r.LogicalDate), micros(r.RunAfter),
 		micros(r.IntervalStart), micros(r.IntervalEnd), micros(r.QueuedAt), micros(r.StartDate), micros(r.EndDate),
-		jsonText(r.Conf), string(r.TriggeredBy), r.DagVersion, r.Reason, r.DagID, r.RunID, string(c.From))
+		jsonText(r.Conf), string(r.TriggeredBy), r.DagVersion, r.Reason, int64(r.ClearNumber), r.BackfillID, int64(r.DeadlinesMissed), r.DagID,
+		r.RunID, string(c.From))
 	if err != nil {
 		return fmt.Errorf("%s: %w", runName(r.RunKey), err)
 	}
@@ -157,11 +163,28 @@ func (t *transaction) updateRun(c *store.RunChange) error {
 
 func runName(k dag.RunKey) string { return fmt.Sprintf("run %s of %s", k.RunID, k.DagID) }
 
+// eventIDs is a list of asset events as stored: NULL when it is empty.
+func eventIDs(ids []int64) driver.Value {
+	if len(ids) == 0 {
+		return nil
+	}
+	raw, _ := json.Marshal(ids) // numbers always marshal
+	return string(raw)
+}
+
 func decodeRun(r row) (dag.Run, error) {
+	var events []int64
+	if raw := r.json(18); raw != nil {
+		if err := json.Unmarshal(raw, &events); err != nil {
+			return dag.Run{}, fmt.Errorf("run %s: %w: asset_events: %w", r.text(1), store.ErrCorrupt, err)
+		}
+	}
 	return dag.Run{
+		AssetEvents: events, DeadlinesMissed: uint64(r.int(19)),
 		RunKey: dag.RunKey{DagID: r.text(0), RunID: r.text(1)}, State: dag.RunState(r.text(2)),
 		Type: dag.RunType(r.text(3)), LogicalDate: r.time(4), RunAfter: r.time(5), IntervalStart: r.time(6),
 		IntervalEnd: r.time(7), QueuedAt: r.time(8), StartDate: r.time(9), EndDate: r.time(10), Conf: r.json(11),
 		TriggeredBy: dag.TriggeredBy(r.text(12)), DagVersion: r.text(13), Reason: r.text(14),
+		ClearNumber: r.int(15), BackfillID: int64(r.int(16)), Note: r.text(17),
 	}, nil
 }

@@ -12,17 +12,19 @@ import (
 const (
 	taskColumns = `dag_id, run_id, task_id, map_index, state, try_number, max_tries, operator, pool, pool_slots,
 		priority_weight, queued_dttm, start_date, end_date, first_start_date, not_before, error, trigger_kind,
-		trigger_kwargs, trigger_state, trigger_since, trigger_timeout, trigger_length, trigger_event, trigger_error, trigger_clock`
+		trigger_kwargs, trigger_state, trigger_since, trigger_timeout, trigger_length, trigger_event, trigger_error, trigger_clock,
+		rendered_map_index`
 
 	taskValues = `(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-		?23, ?24, ?25, ?26)`
+		?23, ?24, ?25, ?26, ?27)`
 
 	taskInsertSQL = `INSERT INTO task_instance (` + taskColumns + `) VALUES ` + taskValues
 
 	// A task without a wait is by far the most frequent write: its trigger columns need no arguments.
 	taskInsertPlainSQL = `INSERT INTO task_instance (dag_id, run_id, task_id, map_index, state, try_number, max_tries,
 		operator, pool, pool_slots, priority_weight, queued_dttm, start_date, end_date, first_start_date, not_before,
-		error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)`
+		error, rendered_map_index)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)`
 
 	// "IS NOT DISTINCT FROM" compares with NULL, and it keeps SQLite from preparing the statement anew at every
 	// execution: for "state = ?" it looks at each bound value, in case a partial index on the state fits.
@@ -30,31 +32,34 @@ const (
 		pool_slots = ?6, priority_weight = ?7, queued_dttm = ?8, start_date = ?9, end_date = ?10, first_start_date = ?11,
 		not_before = ?12, error = ?13, trigger_kind = ?14, trigger_kwargs = ?15, trigger_state = ?16, trigger_since = ?17,
 		trigger_timeout = ?18, trigger_length = ?19, trigger_event = ?20, trigger_error = ?21,
-		trigger_clock = ?22 WHERE dag_id = ?23 AND run_id = ?24 AND task_id = ?25 AND map_index = ?26
-		AND state IS NOT DISTINCT FROM ?27 AND try_number = ?28`
+		trigger_clock = ?22, rendered_map_index = ?23 WHERE dag_id = ?24 AND run_id = ?25 AND task_id = ?26
+		AND map_index = ?27 AND state IS NOT DISTINCT FROM ?28 AND try_number = ?29`
 
 	taskUpdatePlainSQL = `UPDATE task_instance SET state = ?1, try_number = ?2, max_tries = ?3, operator = ?4, pool = ?5,
 		pool_slots = ?6, priority_weight = ?7, queued_dttm = ?8, start_date = ?9, end_date = ?10, first_start_date = ?11,
 		not_before = ?12, error = ?13, trigger_kind = NULL, trigger_kwargs = NULL, trigger_state = NULL,
 		trigger_since = NULL, trigger_timeout = NULL, trigger_length = NULL, trigger_event = NULL, trigger_error = NULL,
-		trigger_clock = NULL
-		WHERE dag_id = ?14 AND run_id = ?15 AND task_id = ?16 AND map_index = ?17
-		AND state IS NOT DISTINCT FROM ?18 AND try_number = ?19`
+		trigger_clock = NULL, rendered_map_index = ?14
+		WHERE dag_id = ?15 AND run_id = ?16 AND task_id = ?17 AND map_index = ?18
+		AND state IS NOT DISTINCT FROM ?19 AND try_number = ?20`
 
 	taskStateSQL = `SELECT state, try_number FROM task_instance
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4`
 
+	taskDeleteSQL = `DELETE FROM task_instance
+		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4 AND state IS ?5 AND try_number = ?6`
+
 	historySQL = `INSERT OR REPLACE INTO task_instance_history (` + taskColumns + `) VALUES ` + taskValues
 
-	taskGetSQL = `SELECT ` + taskColumns + ` FROM task_instance
+	taskGetSQL = `SELECT ` + taskColumns + `, note FROM task_instance
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4`
 
-	taskListSQL = `SELECT ` + taskColumns + ` FROM task_instance WHERE dag_id = ?1 AND run_id = ?2 ORDER BY id`
+	taskListSQL = `SELECT ` + taskColumns + `, note FROM task_instance WHERE dag_id = ?1 AND run_id = ?2 ORDER BY id`
 
-	taskTriesSQL = `SELECT ` + taskColumns + ` FROM task_instance_history
+	taskTriesSQL = `SELECT ` + taskColumns + `, '' FROM task_instance_history
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4 ORDER BY try_number`
 
-	taskDeferredSQL = `SELECT ` + taskColumns + ` FROM task_instance WHERE state = 'deferred'
+	taskDeferredSQL = `SELECT ` + taskColumns + `, note FROM task_instance WHERE state = 'deferred'
 		ORDER BY trigger_since, id LIMIT ?1`
 )
 
@@ -108,7 +113,7 @@ func (t *transaction) insertTask(ti *dag.TaskInstance) error {
 		_, err = t.exec(taskInsertPlainSQL, ti.DagID, ti.RunID, ti.TaskID, int64(ti.MapIndex), stateValue(ti.State),
 			int64(ti.TryNumber), int64(ti.MaxTries), ti.Operator, ti.Pool, int64(ti.PoolSlots), int64(ti.Priority),
 			micros(ti.QueuedAt), micros(ti.StartDate), micros(ti.EndDate), micros(ti.FirstStart), micros(ti.NotBefore),
-			ti.Error)
+			ti.Error, optional(ti.RenderedMapIndex))
 	} else {
 		err = t.putTask(taskInsertSQL, ti)
 	}
@@ -121,13 +126,26 @@ func (t *transaction) insertTask(ti *dag.TaskInstance) error {
 	return fmt.Errorf("task instance %s: %w", ti.Key, err)
 }
 
+// deleteTask deletes a row whose place is taken by mapped instances.
+func (t *transaction) deleteTask(c *store.TaskChange) error {
+	k := c.Task.Key
+	changed, err := t.exec(taskDeleteSQL, k.DagID, k.RunID, k.TaskID, int64(k.MapIndex), stateValue(c.From), int64(c.FromTry))
+	if err != nil {
+		return fmt.Errorf("task instance %s: %w", k, err)
+	}
+	if changed == 1 {
+		return nil
+	}
+	return t.taskConflict(c)
+}
+
 // putTask runs a statement that takes all of taskColumns.
 func (t *transaction) putTask(query string, ti *dag.TaskInstance) error {
 	d := deferral(ti)
 	_, err := t.exec(query, ti.DagID, ti.RunID, ti.TaskID, int64(ti.MapIndex), stateValue(ti.State),
 		int64(ti.TryNumber), int64(ti.MaxTries), ti.Operator, ti.Pool, int64(ti.PoolSlots), int64(ti.Priority),
 		micros(ti.QueuedAt), micros(ti.StartDate), micros(ti.EndDate), micros(ti.FirstStart), micros(ti.NotBefore),
-		ti.Error, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8])
+		ti.Error, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], optional(ti.RenderedMapIndex))
 	return err
 }
 
@@ -138,14 +156,14 @@ func (t *transaction) updateTask(c *store.TaskChange) error {
 	if ti.Deferral == nil {
 		changed, err = t.exec(taskUpdatePlainSQL, stateValue(ti.State), int64(ti.TryNumber), int64(ti.MaxTries),
 			ti.Operator, ti.Pool, int64(ti.PoolSlots), int64(ti.Priority), micros(ti.QueuedAt), micros(ti.StartDate),
-			micros(ti.EndDate), micros(ti.FirstStart), micros(ti.NotBefore), ti.Error,
+			micros(ti.EndDate), micros(ti.FirstStart), micros(ti.NotBefore), ti.Error, optional(ti.RenderedMapIndex),
 			ti.DagID, ti.RunID, ti.TaskID, int64(ti.MapIndex), stateValue(c.From), int64(c.FromTry))
 	} else {
 		d := deferral(ti)
 		changed, err = t.exec(taskUpdateSQL, stateValue(ti.State), int64(ti.TryNumber), int64(ti.MaxTries),
 			ti.Operator, ti.Pool, int64(ti.PoolSlots), int64(ti.Priority), micros(ti.QueuedAt), micros(ti.StartDate),
 			micros(ti.EndDate), micros(ti.FirstStart), micros(ti.NotBefore), ti.Error,
-			d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8],
+			d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7], d[8], optional(ti.RenderedMapIndex),
 			ti.DagID, ti.RunID, ti.TaskID, int64(ti.MapIndex), stateValue(c.From), int64(c.FromTry))
 	}
 	if err != nil {
@@ -210,7 +228,7 @@ func decodeTask(r row) (dag.TaskInstance, error) {
 		Key:   decodeKey(r),
 		State: dag.State(r.text(4)), TryNumber: r.int(5), MaxTries: r.int(6), Operator: r.text(7), Pool: r.text(8),
 		PoolSlots: r.int(9), Priority: r.int(10), QueuedAt: r.time(11), StartDate: r.time(12), EndDate: r.time(13),
-		FirstStart: r.time(14), NotBefore: r.time(15), Error: r.text(16),
+		FirstStart: r.time(14), NotBefore: r.time(15), Error: r.text(16), RenderedMapIndex: r.text(26), Note: r.text(27),
 	}
 	if r[17] != nil {
 		ti.Deferral = &dag.Deferral{

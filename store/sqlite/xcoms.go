@@ -25,6 +25,9 @@ const (
 	xcomListSQL = `SELECT ` + xcomColumns + ` FROM xcom
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index = ?4 AND previous = 0 ORDER BY key`
 
+	xcomMappedSQL = `SELECT ` + xcomColumns + ` FROM xcom
+		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index >= 0 AND key = ?4 AND previous = 0 ORDER BY map_index`
+
 	xcomOfRunSQL = `SELECT ` + xcomColumns + ` FROM xcom
 		WHERE dag_id = ?1 AND run_id = ?2 AND key = ?3 AND previous = 0 ORDER BY task_id, map_index`
 )
@@ -55,6 +58,15 @@ func (s *Store) xcom(
 func (s *Store) XComList(ctx context.Context, key dag.Key) (out []store.XCom, err error) {
 	err = s.read(ctx, "list XComs", func(v view) error {
 		out, err = list(ctx, v, decodeXCom, xcomListSQL, key.DagID, key.RunID, key.TaskID, key.MapIndex)
+		return err
+	})
+	return out, err
+}
+
+// XComMapped implements store.XComs.
+func (s *Store) XComMapped(ctx context.Context, run dag.RunKey, taskID, name string) (out []store.XCom, err error) {
+	err = s.read(ctx, "list XComs of a mapped task", func(v view) error {
+		out, err = list(ctx, v, decodeXCom, xcomMappedSQL, run.DagID, run.RunID, taskID, name)
 		return err
 	})
 	return out, err

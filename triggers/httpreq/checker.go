@@ -25,6 +25,8 @@ type Args struct {
 	// Again are the beginnings of statuses that mean "not yet" ("404", "5").
 	Again []string      `json:"again,omitempty"`
 	Pace  triggers.Pace `json:"pace"`
+	// Confirm has the last word on a response that meets the conditions; it is for a look on a worker. Nil: nothing more.
+	Confirm func(ctx context.Context, r *Response) (unmet string, err error) `json:"-"`
 }
 
 // Trigger builds the trigger.
@@ -54,7 +56,10 @@ func (c *Client) Look(ctx context.Context, resolver connections.Resolver, a *Arg
 	if err != nil {
 		return "", err
 	}
-	return a.Check.Unmet(r)
+	if unmet, err := a.Check.Unmet(r); unmet != "" || err != nil || a.Confirm == nil {
+		return unmet, err
+	}
+	return a.Confirm(ctx, r)
 }
 
 // Register adds the trigger to the registry.

@@ -21,10 +21,31 @@ type Check struct {
 	ResponseMatches     string         `json:"matches,omitempty" param:"response_matches" doc:"A regular expression (RE2) that must match somewhere in the response."`
 	ResponseJSON        map[string]any `json:"json,omitempty" param:"response_json" template:"true" doc:"Values that the response, as JSON, must hold: path to value, for example {state: done, 'items.0.id': 7}. The path . is the whole response."`
 	ResponseStatus      *int           `json:"status,omitempty" param:"response_status" doc:"The HTTP status that the response must have."`
-	ResponseCheckLambda string         `json:"-" param:"response_check_lambda" doc:"dag-factory's notation, understood in two forms: lambda response: 'text' in response.text, and lambda response: response.status_code == 200."`
-	ResponseCheck       any            `json:"-" param:"response_check" doc:"Not supported: a Python callable in Airflow. Use response_contains, response_matches, response_json or response_status."`
-	ResponseCheckName   any            `json:"-" param:"response_check_name" doc:"Not supported: Python code in dag-factory. Use response_contains, response_matches, response_json or response_status."`
-	ResponseCheckFile   any            `json:"-" param:"response_check_file" doc:"Not supported, as response_check_name."`
+	ResponseCheckLambda string         `json:"-" param:"response_check_lambda" doc:"dag-factory's notation. Two forms need no Python: lambda response: 'text' in response.text, and lambda response: response.status_code == 200. Any other is for HttpSensor."`
+	ResponseCheck       string         `json:"-" param:"response_check" doc:"HttpSensor only: the import path of a Python function that is called with the response, and with those of the context's names that it has as arguments. The wait ends when it returns something true. It keeps a worker for each look; response_contains, response_matches, response_json and response_status do not."`
+	ResponseCheckName   string         `json:"-" param:"response_check_name" doc:"The function in response_check_file, instead of response_check."`
+	ResponseCheckFile   string         `json:"-" param:"response_check_file" doc:"The Python file of response_check_name; a relative path is beside the pipeline file."`
+}
+
+// Function is a Python function that looks at a response: an import path, a name in a file, or a lambda's text.
+type Function struct{ Path, Name, File, Lambda string }
+
+// Function returns the Python function that the conditions ask for; nil when they need none.
+func (c *Check) Function() *Function {
+	f := &Function{Path: c.ResponseCheck, Name: c.ResponseCheckName, File: c.ResponseCheckFile}
+	if !c.understood() {
+		f.Lambda = c.ResponseCheckLambda
+	}
+	if *f == (Function{}) {
+		return nil
+	}
+	return f
+}
+
+// understood reports whether response_check_lambda is one of the forms that need no Python.
+func (c *Check) understood() bool {
+	text, status := lambdaText.FindStringSubmatch(c.ResponseCheckLambda), lambdaStatus.FindStringSubmatch(c.ResponseCheckLambda)
+	return c.ResponseCheckLambda == "" || text != nil && text[1] == text[4] || status != nil && status[1] == status[2]
 }
 
 var (
@@ -32,28 +53,38 @@ var (
 	lambdaStatus = regexp.MustCompile(`^\s*lambda\s+(\w+)\s*:\s*(\w+)\.status_code\s*==\s*(\d{3})\s*$`)
 )
 
-// Validate checks the conditions, and reads the lambda.
+// Validate checks the conditions where no Python can be called, and reads the lambda.
 func (c *Check) Validate() error {
 	const instead = "use response_contains, response_matches, response_json or response_status"
-	if c.ResponseCheck != nil || c.ResponseCheckName != nil || c.ResponseCheckFile != nil {
-		return errors.New("response_check is Python code and is not supported; " + instead)
+	switch f := c.Function(); {
+	case f == nil:
+		return c.ValidateFunction()
+	case f.Lambda != "":
+		return fmt.Errorf("response_check_lambda %q is Python code that is not understood; %s", c.ResponseCheckLambda, instead)
+	}
+	return errors.New("response_check is Python code and is not supported; " + instead)
+}
+
+// ValidateFunction checks the conditions where Python can be called, and reads the lambda.
+func (c *Check) ValidateFunction() error {
+	switch {
+	case (c.ResponseCheckName == "") != (c.ResponseCheckFile == ""):
+		return errors.New("response_check_name and response_check_file belong together")
+	case c.ResponseCheck != "" && c.ResponseCheckName != "":
+		return errors.New("give response_check, or response_check_name and response_check_file")
 	}
 	if _, err := regexp.Compile(c.ResponseMatches); err != nil {
 		return fmt.Errorf("response_matches: %w", err)
 	}
-	if c.ResponseCheckLambda == "" {
-		return nil
-	}
 	if m := lambdaText.FindStringSubmatch(c.ResponseCheckLambda); m != nil && m[1] == m[4] {
 		c.ResponseContains = m[2] + m[3]
-		return nil
 	}
 	if m := lambdaStatus.FindStringSubmatch(c.ResponseCheckLambda); m != nil && m[1] == m[2] {
 		status, err := strconv.Atoi(m[3])
 		c.ResponseStatus = &status
 		return err
 	}
-	return fmt.Errorf("response_check_lambda %q is Python code that is not understood; %s", c.ResponseCheckLambda, instead)
+	return nil
 }
 
 // Unmet returns the first condition that the response does not meet, "" when it meets all.

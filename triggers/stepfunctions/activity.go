@@ -114,12 +114,12 @@ func (p *poll) look(ctx context.Context, api API) triggers.Verdict {
 }
 
 // PollTrouble classifies an error of GetActivityTask. Too many pollers are trouble that passes.
-func PollTrouble(err error) Trouble {
+func PollTrouble(err error) awsconn.Trouble {
 	var crowded *types.ActivityWorkerLimitExceeded
 	if errors.As(err, &crowded) {
-		return Passing
+		return awsconn.Passing
 	}
-	return TroubleOf(err)
+	return awsconn.TroubleOf(err)
 }
 
 // FetchActivityTask polls once for a task; nil means that there was none. Nothing is sent again by the SDK: a task whose

@@ -83,28 +83,9 @@ func LinkToExecution(info awsconn.Info, arn string) ExecutionLink {
 }
 
 func console(info awsconn.Info, page, arn string) string {
-	if info.Domain == "" || info.Region == "" || arn == "" || elsewhere(info) {
+	if info.Domain == "" || info.Region == "" || arn == "" || info.Elsewhere() {
 		return ""
 	}
 	return fmt.Sprintf("https://console.%s/states/home?region=%s#%s%s",
 		info.Domain, info.Region, page, url.QueryEscape(arn))
-}
-
-// elsewhere reports whether the endpoint is not AWS's: the embedded service, an imitation. It has no quotas to respect
-// and no console.
-func elsewhere(info awsconn.Info) bool {
-	if info.Endpoint == "" {
-		return false
-	}
-	u, err := url.Parse(info.Endpoint)
-	if err != nil {
-		return true
-	}
-	host := u.Hostname()
-	for _, domain := range [...]string{".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu"} {
-		if strings.HasSuffix(host, domain) {
-			return false
-		}
-	}
-	return true
 }

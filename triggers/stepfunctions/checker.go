@@ -49,7 +49,7 @@ const Settle = 15 * time.Second
 // quota and is looked at more often.
 func Interval(waited, delay time.Duration, info awsconn.Info) time.Duration {
 	least, next := time.Second, waited/2
-	if elsewhere(info) {
+	if info.Elsewhere() {
 		least, next = 100*time.Millisecond, waited/5
 	}
 	return min(max(next, least), delay)
@@ -182,7 +182,7 @@ func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wai
 const maxLimiters = 1024
 
 func (c *checker) limiter(key string, info awsconn.Info) *rate.Limiter {
-	if elsewhere(info) {
+	if info.Elsewhere() {
 		return nil
 	}
 	c.mu.Lock()
@@ -265,7 +265,7 @@ func (l *look) failed(err error) triggers.Verdict {
 		}
 		return triggers.Verdict{Err: fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err)}
 	}
-	return l.trouble(TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err), l.again)
+	return l.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err), l.again)
 }
 
 func (l *look) noClient(err error) triggers.Verdict {

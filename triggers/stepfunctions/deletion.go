@@ -99,7 +99,7 @@ func (d *deletion) look(ctx context.Context, api API, info awsconn.Info) trigger
 	case ctx.Err() != nil:
 		return triggers.Verdict{Again: d.now}
 	case err != nil:
-		return d.trouble(TroubleOf(err), fmt.Errorf("waiting for state machine %s to be gone: %w", d.args.StateMachineARN, err), d.late)
+		return d.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for state machine %s to be gone: %w", d.args.StateMachineARN, err), d.late)
 	case d.pastDeadline():
 		return d.late(string(out.Status))
 	}

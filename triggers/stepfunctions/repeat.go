@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"gust/connections/awsconn"
 )
 
 // Backoff is the pause before the n-th repetition (from 1) of a call that was throttled.
@@ -29,7 +31,7 @@ func (b Backoff) Repeat(
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
-		passes := TroubleOf(err) == Passing || also != nil && also(err)
+		passes := awsconn.TroubleOf(err) == awsconn.Passing || also != nil && also(err)
 		if !passes || n > maxRepeats {
 			return err // the SDK's errors name the operation
 		}

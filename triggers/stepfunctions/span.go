@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gust/connections"
+	"gust/connections/awsconn"
 	"gust/triggers"
 )
 
@@ -31,7 +32,7 @@ func (s *span) bounded(at time.Time) time.Time {
 	return at
 }
 
-// state is what a wait remembers between looks: how many errors it met in a row, and how many of them were Unclear.
+// state is what a wait remembers between looks: how many errors it met in a row, and how many of them were unclear.
 type state struct {
 	Errors  int `json:"errors,omitempty"`
 	Unclear int `json:"unclear,omitempty"`
@@ -41,16 +42,16 @@ type state struct {
 const maxUnclear = 5
 
 // noClient is the trouble of a client that cannot be made.
-func noClient(err error) Trouble {
+func noClient(err error) awsconn.Trouble {
 	if connections.IsNotFound(err) {
-		return Final
+		return awsconn.Final
 	}
-	return Unclear
+	return awsconn.Unclear
 }
 
 // trouble judges an error: the wait ends with it, or looks again. late ends a wait whose deadline has passed; it gets
 // the last thing known.
-func (s *span) trouble(kind Trouble, err error, late func(what string) triggers.Verdict) triggers.Verdict {
+func (s *span) trouble(kind awsconn.Trouble, err error, late func(what string) triggers.Verdict) triggers.Verdict {
 	var past state
 	if len(s.wait.State) > 0 {
 		if bad := json.Unmarshal(s.wait.State, &past); bad != nil {
@@ -58,10 +59,10 @@ func (s *span) trouble(kind Trouble, err error, late func(what string) triggers.
 		}
 	}
 	past.Errors++
-	if kind == Unclear {
+	if kind == awsconn.Unclear {
 		past.Unclear++
 	}
-	if kind == Final || past.Unclear >= maxUnclear {
+	if kind == awsconn.Final || past.Unclear >= maxUnclear {
 		return triggers.Verdict{Err: err}
 	}
 	if s.pastDeadline() {
@@ -73,7 +74,7 @@ func (s *span) trouble(kind Trouble, err error, late func(what string) triggers.
 		return triggers.Verdict{Err: bad}
 	}
 	v := triggers.Verdict{Again: s.bounded(s.now.Add(pause + s.jitter(pause))), State: raw}
-	if past.Errors == 1 || kind == Unclear {
+	if past.Errors == 1 || kind == awsconn.Unclear {
 		v.Log = fmt.Sprintf("Waiter encountered retriable error: %s. Retrying...", err)
 	}
 	return v

@@ -50,7 +50,7 @@ func newHouse(t testing.TB, settings map[string]string) *house {
 			t.Fatal(err)
 		}
 	}
-	h.write("config.yaml", "core: {dags_folder: dags}\n"+
+	h.write("config.yaml", "core: {dags_folder: dags}\napi: {enabled: false}\n"+
 		"stepfunctions: {port: 0, state_machines_folder: machines, handlers_folder: \"\", wait_time_scale: 0.01}\n")
 	h.env = append(h.env, "PATH="+os.Getenv("PATH"), "HOME="+dir, "TMPDIR="+h.path("tmp"), "JOURNAL="+h.path("journal"),
 		"GUST_CONFIG="+h.path("config.yaml"), "GUST_HOME="+h.path("home"), h.mark)

@@ -4,6 +4,7 @@ package attempttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -155,6 +156,21 @@ func (x *XComs) XComGet(_ context.Context, key dag.Key, n string) (*store.XCom, 
 // XComPrevious reads what was PutPrevious.
 func (x *XComs) XComPrevious(_ context.Context, key dag.Key, n string) (*store.XCom, error) {
 	return x.get(x.previous, key, n)
+}
+
+// XComMapped reads what was Put for the instances of a mapped task, up to the first that has nothing.
+func (x *XComs) XComMapped(_ context.Context, run dag.RunKey, taskID, n string) ([]store.XCom, error) {
+	var out []store.XCom
+	for index := 0; ; index++ {
+		v, err := x.get(x.now, dag.Key{DagID: run.DagID, RunID: run.RunID, TaskID: taskID, MapIndex: index}, n)
+		if errors.Is(err, store.ErrNotFound) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, *v)
+	}
 }
 
 // XComList lists the values of a task instance.

@@ -76,6 +76,13 @@ func (e *Executor) Start(ctx context.Context, r executor.Reporter) error {
 // Slots is the parallelism.
 func (e *Executor) Slots() int { return e.parallelism }
 
+// Load is how many attempts run, and how many wait for a slot.
+func (e *Executor) Load() (running, waiting int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.running, len(e.queue)
+}
+
 // Dispatch runs the attempt as soon as fewer than Slots run.
 func (e *Executor) Dispatch(w executor.Work) {
 	a := w.Attempt()

@@ -18,6 +18,7 @@ import (
 //	etl max_active_runs=1 catchup schedule=@daily start=2025-01-01
 //	extract retries=2 retry_delay=10s
 //	load rule=all_done pool=db slots=2
+//	each maps=[1,2] maps2=extract
 //	extract >> transform check >> load
 //
 // A task that only a chain names has no options. It panics on bad text: it is for tests.
@@ -120,6 +121,14 @@ func dagOption(d *dag.DAG, k, v string) {
 		d.Description = v
 	case "schedule":
 		d.Schedule = schedule(v)
+	case "call":
+		for _, event := range strings.Split(v, ",") {
+			d.Callbacks = append(d.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Operator: "BashOperator"})
+		}
+	case "late": // REFERENCE:INTERVAL
+		reference, interval, _ := strings.Cut(v, ":")
+		d.Deadlines = append(d.Deadlines, dag.Deadline{Reference: dag.DeadlineReference(reference), Interval: duration(interval),
+			Callback: dag.Callback{Operator: "BashOperator"}})
 	case "paused":
 		paused := true
 		d.IsPausedUponCreation = &paused
@@ -130,6 +139,8 @@ func dagOption(d *dag.DAG, k, v string) {
 
 func schedule(v string) dag.Schedule {
 	switch {
+	case strings.HasPrefix(v, "all:"), strings.HasPrefix(v, "any:"):
+		return dag.Schedule{Kind: dag.ScheduleAsset, Assets: condition(v), Text: v}
 	case v == "@once":
 		return dag.Schedule{Kind: dag.ScheduleOnce, Text: v}
 	case v == "@continuous":
@@ -164,6 +175,8 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		t.DependsOnPast = true
 	case "wait_for_downstream":
 		t.WaitForDownstream = true
+	case "past_before_skipping":
+		t.WaitForPastBeforeSkipping = true
 	case "not_first":
 		t.IgnoreFirstDependsOnPast = false
 	case "inline":
@@ -174,9 +187,48 @@ func (b *builder) option(t *dag.Task, k, v string) {
 		t.StartDate = date(v)
 	case "end":
 		t.EndDate = date(v)
+	case "setup":
+		t.Setup = true
+	case "teardown":
+		t.Teardown, t.Setups = true, strings.FieldsFunc(v, func(c rune) bool { return c == ',' })
+	case "call":
+		for _, event := range strings.Split(v, ",") {
+			t.Callbacks = append(t.Callbacks, dag.Callback{Event: dag.CallbackEvent("on_" + event + "_callback"), Operator: "BashOperator"})
+		}
+	case "outlet":
+		t.Outlets = append(t.Outlets, dag.AssetRef{Asset: &dag.Asset{Name: v, URI: v}})
+	case "decides":
+		t.OnFailureFailRun = true
 	default:
-		panic("unknown task option " + k)
+		if !strings.HasPrefix(k, "maps") {
+			panic("unknown task option " + k)
+		}
+		if t.Mapped == nil {
+			t.Mapped = &dag.Mapping{}
+		}
+		t.Mapped.Fields = append(t.Mapped.Fields, field(k, v))
 	}
+}
+
+// condition is "all:a,b" or "any:a,b".
+func condition(v string) *dag.AssetCondition {
+	kind, names, _ := strings.Cut(v, ":")
+	var parts []dag.AssetCondition
+	for _, name := range strings.Split(names, ",") {
+		parts = append(parts, dag.AssetCondition{Asset: &dag.Asset{Name: name, URI: name}})
+	}
+	if kind == "all" {
+		return &dag.AssetCondition{All: parts}
+	}
+	return &dag.AssetCondition{Any: parts}
+}
+
+// field is a mapped field: a JSON list without spaces, or the task that pushes one.
+func field(name, v string) dag.MappedField {
+	if strings.HasPrefix(v, "[") {
+		return dag.MappedField{Name: name, Value: must(dag.DecodeJSON([]byte(v)))}
+	}
+	return dag.MappedField{Name: name, Source: &dag.XComRef{TaskID: v, Key: dag.ReturnValue}}
 }
 
 func number(v string) int             { return must(strconv.Atoi(v)) }

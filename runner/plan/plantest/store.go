@@ -3,6 +3,7 @@
 package plantest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"gust/dag"
+	"gust/runner/expansion"
 	"gust/runner/plan"
 	"gust/store"
 )
@@ -30,11 +32,28 @@ type Store struct {
 	versions map[string][]byte
 	errors   map[string]store.ImportError
 	runs     map[dag.RunKey]dag.Run
+	byDag    map[string][]dag.RunKey
+	dates    map[runDate]bool
+	last     map[string]dag.RunKey // the latest scheduled run
+	open     map[dag.RunKey]bool   // unfinished runs
 	tasks    map[dag.Key]dag.TaskInstance
 	order    map[dag.RunKey][]dag.Key
 	history  map[dag.Key][]dag.TaskInstance
 	xcoms    map[dag.Key]map[string]store.XCom
 	beat     *store.Heartbeat
+
+	edits     int64
+	backfills []store.Backfill
+	callbacks []dag.CallbackRequest
+	asked     int64
+	events    []dag.AssetEvent
+	requests  []dag.AssetEvent
+}
+
+// runDate is what no two runs share.
+type runDate struct {
+	dagID string
+	micro int64
 }
 
 // NewStore returns a store with default_pool.
@@ -42,7 +61,9 @@ func NewStore() *Store {
 	return &Store{
 		dags: map[string]store.DagRow{}, versions: map[string][]byte{}, errors: map[string]store.ImportError{},
 		pools: map[string]store.Pool{dag.DefaultPool: {Name: dag.DefaultPool, Slots: 128}},
-		runs:  map[dag.RunKey]dag.Run{}, tasks: map[dag.Key]dag.TaskInstance{}, order: map[dag.RunKey][]dag.Key{},
+		runs:  map[dag.RunKey]dag.Run{}, byDag: map[string][]dag.RunKey{}, dates: map[runDate]bool{}, open: map[dag.RunKey]bool{},
+		last:  map[string]dag.RunKey{},
+		tasks: map[dag.Key]dag.TaskInstance{}, order: map[dag.RunKey][]dag.Key{},
 		history: map[dag.Key][]dag.TaskInstance{}, xcoms: map[dag.Key]map[string]store.XCom{},
 	}
 }
@@ -68,13 +89,10 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 	snap := &store.Snapshot{
 		Refresh: s.refresh(), Versions: map[string]*dag.DAG{}, LastScheduled: map[string]dag.Run{},
 	}
-	for _, r := range s.sorted(func(dag.Run) bool { return true }) {
-		if r.Type == dag.RunScheduled {
-			snap.LastScheduled[r.DagID] = r
-		}
-		if r.State.Finished() {
-			continue
-		}
+	for id, k := range s.last {
+		snap.LastScheduled[id] = s.runs[k]
+	}
+	for _, r := range s.unfinished() {
 		a := store.ActiveRun{Run: r, Tasks: s.tasksOf(r.RunKey)}
 		for _, k := range s.order[r.RunKey] {
 			if x, ok := s.xcoms[k][store.SkipKey]; ok {
@@ -90,6 +108,9 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 			snap.Versions[r.DagVersion] = d
 		}
 	}
+	snap.Callbacks = slices.Clone(s.callbacks)
+	snap.AssetEvents = slices.Clone(s.events)
+	snap.LastAssetEvent = int64(len(s.events))
 	for _, e := range s.errors {
 		snap.ImportErrors = append(snap.ImportErrors, e)
 	}
@@ -114,24 +135,72 @@ func (s *Store) refresh() store.Refresh {
 		r.Pools = append(r.Pools, p)
 	}
 	slices.SortFunc(r.Pools, func(a, b store.Pool) int { return strings.Compare(a.Name, b.Name) })
-	r.Queued = s.sorted(func(r dag.Run) bool { return r.State == dag.RunQueued })
+	r.Edits, r.AssetRequests = s.edits, slices.Clone(s.requests)
+	for _, b := range s.backfills {
+		if b.CompletedAt.IsZero() {
+			r.Backfills = append(r.Backfills, b)
+		}
+	}
+	for _, run := range s.unfinished() {
+		if run.State == dag.RunQueued {
+			r.Queued = append(r.Queued, run)
+		}
+	}
 	return r
 }
 
-// sorted lists runs, oldest first.
-func (s *Store) sorted(match func(dag.Run) bool) []dag.Run {
+// unfinished lists the runs that have not ended, oldest first.
+func (s *Store) unfinished() []dag.Run {
 	var out []dag.Run
-	for _, r := range s.runs {
-		if match(r) {
-			out = append(out, r)
+	for k := range s.open {
+		out = append(out, s.runs[k])
+	}
+	slices.SortFunc(out, func(a, b dag.Run) int { return earlier(&a, &b) })
+	return out
+}
+
+func earlier(a, b *dag.Run) int {
+	return cmp.Or(a.RunAfter.Compare(b.RunAfter), strings.Compare(a.DagID+a.RunID, b.DagID+b.RunID))
+}
+
+// put stores a run as it now is.
+func (s *Store) put(r *dag.Run) {
+	old, known := s.runs[r.RunKey]
+	if !known {
+		s.byDag[r.DagID] = append(s.byDag[r.DagID], r.RunKey)
+	}
+	if known && !old.LogicalDate.IsZero() {
+		delete(s.dates, runDate{r.DagID, old.LogicalDate.UnixMicro()})
+	}
+	if !r.LogicalDate.IsZero() {
+		s.dates[runDate{r.DagID, r.LogicalDate.UnixMicro()}] = true
+	}
+	if r.State.Finished() {
+		delete(s.open, r.RunKey)
+	} else {
+		s.open[r.RunKey] = true
+	}
+	s.runs[r.RunKey] = *r
+	last, ok := s.runs[s.last[r.DagID]]
+	if r.Type == dag.RunScheduled && (!ok || earlier(&last, r) < 0) {
+		s.last[r.DagID] = r.RunKey
+	}
+}
+
+// sorted lists runs, oldest first: those of a DAG, or with "" of all.
+func (s *Store) sorted(dagID string, match func(dag.Run) bool) []dag.Run {
+	var out []dag.Run
+	for id, keys := range s.byDag {
+		if dagID != "" && id != dagID {
+			continue
+		}
+		for _, k := range keys {
+			if r := s.runs[k]; match(r) {
+				out = append(out, r)
+			}
 		}
 	}
-	slices.SortFunc(out, func(a, b dag.Run) int {
-		if c := a.RunAfter.Compare(b.RunAfter); c != 0 {
-			return c
-		}
-		return strings.Compare(a.DagID+a.RunID, b.DagID+b.RunID)
-	})
+	slices.SortFunc(out, func(a, b dag.Run) int { return earlier(&a, &b) })
 	return out
 }
 
@@ -209,12 +278,7 @@ func (s *Store) check(c *store.Changes) error {
 }
 
 func (s *Store) dateTaken(run *dag.Run) bool {
-	for _, r := range s.runs {
-		if r.DagID == run.DagID && !run.LogicalDate.IsZero() && r.LogicalDate.Equal(run.LogicalDate) {
-			return true
-		}
-	}
-	return false
+	return !run.LogicalDate.IsZero() && s.dates[runDate{run.DagID, run.LogicalDate.UnixMicro()}]
 }
 
 func (s *Store) apply(c *store.Changes) error {
@@ -243,12 +307,17 @@ func (s *Store) apply(c *store.Changes) error {
 		delete(s.errors, f)
 	}
 	for _, r := range c.Runs {
-		s.runs[r.Run.RunKey] = r.Run
+		s.put(&r.Run)
 	}
 	for _, k := range c.XComsClear {
 		delete(s.xcoms, k)
 	}
 	for _, t := range c.Tasks {
+		if t.Gone {
+			delete(s.tasks, t.Task.Key)
+			s.order[t.Task.Run()] = slices.DeleteFunc(s.order[t.Task.Run()], func(k dag.Key) bool { return k == t.Task.Key })
+			continue
+		}
 		if t.New {
 			s.order[t.Task.Run()] = append(s.order[t.Task.Run()], t.Task.Key)
 		}
@@ -263,6 +332,17 @@ func (s *Store) apply(c *store.Changes) error {
 		}
 		s.xcoms[x.Key][x.Name] = x
 	}
+	for _, id := range c.BackfillsDone {
+		for i := range s.backfills {
+			if s.backfills[i].ID == id {
+				s.backfills[i].CompletedAt = time.Unix(1, 0)
+			}
+		}
+	}
+	s.callbacks = append(s.callbacks, c.Callbacks...)
+	s.callbacks = slices.DeleteFunc(s.callbacks, func(r dag.CallbackRequest) bool { return slices.Contains(c.CallbacksDone, r.ID) })
+	s.events = append(s.events, c.AssetEvents...)
+	s.requests = slices.DeleteFunc(s.requests, func(e dag.AssetEvent) bool { return slices.Contains(c.AssetRequestsDone, e.ID) })
 	if c.Heartbeat != nil {
 		s.beat = c.Heartbeat
 	}
@@ -276,7 +356,7 @@ func (s *Store) RunCreate(_ context.Context, run *dag.Run) error {
 	if _, ok := s.runs[run.RunKey]; ok || s.dateTaken(run) {
 		return fmt.Errorf("run %s: %w", run.RunID, store.ErrExists)
 	}
-	s.runs[run.RunKey] = *run
+	s.put(run)
 	return nil
 }
 
@@ -295,9 +375,8 @@ func (s *Store) RunGet(_ context.Context, key dag.RunKey) (*dag.Run, error) {
 func (s *Store) RunList(_ context.Context, p *store.RunListParams) ([]dag.Run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := s.sorted(func(r dag.Run) bool {
-		return (p.DagID == "" || r.DagID == p.DagID) &&
-			(len(p.States) == 0 || slices.Contains(p.States, r.State)) &&
+	out := s.sorted(p.DagID, func(r dag.Run) bool {
+		return (len(p.States) == 0 || slices.Contains(p.States, r.State)) &&
 			(len(p.Types) == 0 || slices.Contains(p.Types, r.Type)) &&
 			(p.LogicalDate.IsZero() || r.LogicalDate.Equal(p.LogicalDate)) &&
 			(p.Before.IsZero() || r.RunAfter.Before(p.Before))
@@ -339,6 +418,12 @@ func (s *Store) Answer(n plan.Need) (plan.Event, error) {
 		}
 		return e, err
 	}
+	if n.Runtimes != "" {
+		return s.runtimes(n), nil
+	}
+	if n.Mapped != nil {
+		return s.lengths(n)
+	}
 	p := &store.RunListParams{DagID: n.Before.DagID, Before: n.Before.RunAfter}
 	if n.ScheduledOnly {
 		p.Types = []dag.RunType{dag.RunScheduled}
@@ -358,6 +443,52 @@ func (s *Store) Answer(n plan.Need) (plan.Event, error) {
 	return e, err
 }
 
+func (s *Store) runtimes(n plan.Need) plan.Event {
+	e := plan.Runtimes{Run: n.Run}
+	for _, r := range s.AllRuns() {
+		if r.DagID == n.Runtimes && r.State.Finished() {
+			e.Took = append(e.Took, r.EndDate.Sub(r.StartDate))
+		}
+	}
+	return e
+}
+
+func (s *Store) lengths(n plan.Need) (plan.Event, error) {
+	ctx := context.Background()
+	e := plan.Lengths{Run: n.Run, TaskID: n.Mapped.ID}
+	var err error
+	e.Items, err = expansion.Lengths(ctx, s, n.DAG, n.Run, n.Mapped.Mapped)
+	var unmappable *expansion.UnmappableError
+	if errors.As(err, &unmappable) {
+		e.Problem, err = err.Error(), nil
+	}
+	return e, err
+}
+
+// XComGet implements store.XComs.
+func (s *Store) XComGet(_ context.Context, key dag.Key, name string) (*store.XCom, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x, ok := s.xcoms[key][name]; ok {
+		return &x, nil
+	}
+	return nil, store.ErrNotFound
+}
+
+// XComMapped implements store.XComs.
+func (s *Store) XComMapped(_ context.Context, run dag.RunKey, taskID, name string) ([]store.XCom, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []store.XCom
+	for key, values := range s.xcoms {
+		if x, ok := values[name]; ok && key.Run() == run && key.TaskID == taskID && key.MapIndex >= 0 {
+			out = append(out, x)
+		}
+	}
+	slices.SortFunc(out, func(a, b store.XCom) int { return a.MapIndex - b.MapIndex })
+	return out, nil
+}
+
 // SetPaused pauses or unpauses a DAG, as another process would.
 func (s *Store) SetPaused(id string, paused bool) {
 	s.mu.Lock()
@@ -365,6 +496,36 @@ func (s *Store) SetPaused(id string, paused bool) {
 	d := s.dags[id]
 	d.IsPaused = paused
 	s.dags[id] = d
+}
+
+// Backfill stores a backfill with its runs.
+func (s *Store) Backfill(b store.Backfill, runs []dag.Run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.edits++
+	b.ID = s.edits
+	s.backfills = append(s.backfills, b)
+	for _, r := range runs {
+		r.BackfillID = b.ID
+		s.put(&r)
+	}
+}
+
+// RequestAsset asks for an event of an asset, as another process would.
+func (s *Store) RequestAsset(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	s.requests = append(s.requests, dag.AssetEvent{ID: s.asked, Name: name, URI: name, Source: dag.Key{MapIndex: -1}})
+}
+
+// PauseBackfills pauses all backfills that are not completed, or lets them go on.
+func (s *Store) PauseBackfills(paused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.backfills {
+		s.backfills[i].IsPaused = paused
+	}
 }
 
 // SetPool creates, changes or, with slots below -1, deletes a pool.
@@ -382,12 +543,13 @@ func (s *Store) SetPool(name string, slots int, deferred bool) {
 func (s *Store) Clear(key dag.Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.edits++
 	t := s.tasks[key]
 	t.State, t.MaxTries = dag.StateNone, t.TryNumber+t.MaxTries
 	s.tasks[key] = t
 	if r := s.runs[key.Run()]; r.State.Finished() {
 		r.State, r.StartDate, r.EndDate, r.Reason = dag.RunQueued, time.Time{}, time.Time{}, ""
-		s.runs[key.Run()] = r
+		s.put(&r)
 	}
 }
 
@@ -402,7 +564,7 @@ func (s *Store) Run(key dag.RunKey) dag.Run {
 func (s *Store) AllRuns() []dag.Run {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sorted(func(dag.Run) bool { return true })
+	return s.sorted("", func(dag.Run) bool { return true })
 }
 
 // Task returns a task instance.

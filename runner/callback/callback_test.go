@@ -1,0 +1,191 @@
+package callback_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gust/dag"
+	"gust/operators"
+	"gust/runner/attempt"
+	"gust/runner/attempt/attempttest"
+	"gust/runner/callback"
+	"gust/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// house is a loop over one run of DAG "d" with task "t", whose callbacks run a function.
+type house struct {
+	*callback.Loop
+	mu   sync.Mutex
+	done []int64
+	log  strings.Builder
+}
+
+func (h *house) CallbackDone(id int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.done = append(h.done, id)
+}
+
+func (h *house) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.Write(p)
+}
+
+func (h *house) RunGet(_ context.Context, key dag.RunKey) (*dag.Run, error) {
+	if key.RunID != "r" {
+		return nil, store.ErrNotFound
+	}
+	return &dag.Run{RunKey: key, DagVersion: "v"}, nil
+}
+
+func (h *house) TaskInstanceGet(_ context.Context, key dag.Key) (*dag.TaskInstance, error) {
+	return &dag.TaskInstance{Key: key, TryNumber: 5}, nil
+}
+
+func (h *house) DagVersionGet(context.Context, string) (*dag.DAG, error) {
+	return &dag.DAG{ID: "d", Tasks: []*dag.Task{{ID: "t", Operator: "other"}}}, nil
+}
+
+func start(t *testing.T, run func(ctx context.Context, t operators.Task) (operators.Result, error)) *house {
+	t.Helper()
+	h := &house{}
+	h.Loop = callback.New(callback.Options{
+		Store: h, Log: slog.New(slog.NewTextHandler(h, nil)), Workers: 2,
+		Env: &attempt.Env{Operators: attempttest.Registry(t, &attempttest.Op{OnExecute: run})},
+	})
+	if err := h.Start(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *house) stop(t *testing.T) {
+	t.Helper()
+	if err := h.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func request(id int64, event dag.CallbackEvent) dag.CallbackRequest {
+	return dag.CallbackRequest{
+		ID: id, Key: dag.Key{DagID: "d", RunID: "r", TaskID: "t", MapIndex: -1}, TryNumber: 2, Reason: "boom",
+		Callback: dag.Callback{Event: event, Operator: "plain"},
+	}
+}
+
+func TestCallbackSeesWhatItIsAbout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		h := start(t, func(_ context.Context, task operators.Task) (operators.Result, error) {
+			exception, reason := task.(*attempt.Handle).Concern()
+			seen = append(seen, task.Attempt().String()+" "+task.Spec().Operator+" "+exception+" "+reason)
+			return operators.Done(nil), nil
+		})
+		h.Notify(request(1, dag.OnFailure))
+		h.Notify(request(1, dag.OnFailure)) // is under way already
+		synctest.Wait()
+		h.stop(t)
+		if !slices.Equal(seen, []string{"d.t r try 2 plain boom boom"}) || !slices.Equal(h.done, []int64{1}) {
+			t.Errorf("seen %q, done %v", seen, h.done)
+		}
+	})
+}
+
+func TestCallbackIsTriedAgainAndGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		began := time.Now()
+		h := start(t, func(context.Context, operators.Task) (operators.Result, error) {
+			at = append(at, time.Since(began))
+			return operators.Result{}, errors.New("no answer")
+		})
+		h.Notify(request(1, dag.OnSuccess))
+		time.Sleep(time.Minute)
+		h.stop(t)
+		if !slices.Equal(at, []time.Duration{0, 2 * time.Second, 6 * time.Second}) || !slices.Equal(h.done, []int64{1}) {
+			t.Errorf("tried at %v, done %v", at, h.done)
+		}
+		if !strings.Contains(h.log.String(), "no answer") || !strings.Contains(h.log.String(), "given_up=true") {
+			t.Errorf("log: %s", h.log.String())
+		}
+	})
+}
+
+func TestOneSlowCallbackDoesNotHoldTheOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, func(ctx context.Context, task operators.Task) (operators.Result, error) {
+			if _, reason := task.(*attempt.Handle).Concern(); reason == "slow" {
+				<-ctx.Done()
+				return operators.Result{}, operators.Fail(context.Cause(ctx))
+			}
+			return operators.Done(nil), nil
+		})
+		slow := request(1, dag.OnRetry)
+		slow.Reason = "slow"
+		h.Notify(slow)
+		h.Notify(request(2, dag.OnRetry))
+		h.Notify(request(3, dag.OnRetry))
+		synctest.Wait()
+		if !slices.Equal(h.done, []int64{2, 3}) {
+			t.Errorf("done %v", h.done)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if !slices.Equal(h.done, []int64{2, 3, 1}) || !strings.Contains(h.log.String(), "took longer than 1m0s") {
+			t.Errorf("done %v; log %s", h.done, h.log.String())
+		}
+		h.stop(t)
+	})
+}
+
+func TestStopLeavesTheRestForTheNextStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, func(ctx context.Context, _ operators.Task) (operators.Result, error) {
+			<-ctx.Done()
+			return operators.Result{}, ctx.Err()
+		})
+		for id := range int64(5) {
+			h.Notify(request(id, dag.OnSuccess))
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := h.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		if len(h.done) > 0 {
+			t.Errorf("done %v", h.done)
+		}
+	})
+}
+
+func TestCallbackOfARunThatIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t, nil)
+		gone := request(1, dag.OnSuccess)
+		gone.RunID, gone.TaskID = "deleted", ""
+		h.Notify(gone)
+		time.Sleep(time.Minute)
+		h.stop(t)
+		if !slices.Equal(h.done, []int64{1}) || !strings.Contains(h.log.String(), "run deleted of DAG d") {
+			t.Errorf("done %v; log %s", h.done, h.log.String())
+		}
+	})
+}
