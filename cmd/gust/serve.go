@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -68,6 +69,7 @@ func (c *cli) serve(cmd *cobra.Command, standalone bool, trigger []string) error
 	if d.Service != nil {
 		d.Log.Info("the embedded Step Functions service listens", "endpoint", d.Service.Endpoint(), "aws_conn_id", "aws_default")
 	}
+	debug.FreeOSMemory() // what the start used and an idle daemon does not
 	shown := c.showRuns(cmd.Context(), d, scr, trigger)
 	var failure error
 	select {
