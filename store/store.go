@@ -373,6 +373,10 @@ type Assets interface {
 	AssetEventsGet(ctx context.Context, ids []int64) ([]dag.AssetEvent, error)
 	// AssetRequest asks the scheduler for an event of an asset (Airflow: materialize, create asset event).
 	AssetRequest(ctx context.Context, event *dag.AssetEvent) error
+	// AssetEventsDelete deletes up to limit events from before a time, the oldest first, and returns how many there were; 0
+	// means 1000, which is the most. Events stay that a DAG still waits with, that a run was made for, and the latest of
+	// each asset.
+	AssetEventsDelete(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // Variable is a row of variables. Value is ciphertext when Encrypted.

@@ -31,7 +31,7 @@ func (a *App) CountClean(ctx context.Context, r CleanRequest) (int, error) {
 	})
 }
 
-// Clean deletes runs with everything that belongs to them, batch by batch, so that a running daemon goes on in between.
+// Clean deletes runs with everything that belongs to them, and old asset events that nothing refers to, batch by batch, so that a running daemon goes on in between.
 // progress is told how many are gone so far; nil is nobody.
 func (a *App) Clean(ctx context.Context, r CleanRequest, progress func(deleted int)) (int, error) {
 	batch := r.Batch
@@ -44,17 +44,44 @@ func (a *App) Clean(ctx context.Context, r CleanRequest, progress func(deleted i
 			EndedBefore: r.EndedBefore, DagIDs: r.DagIDs, NotDagIDs: r.NotDagIDs, Limit: batch,
 		})
 		total += n
-		if err != nil || n == 0 {
+		if err != nil {
 			return total, err
+		}
+		if n == 0 {
+			return total, a.cleanAssetEvents(ctx, r, batch)
 		}
 		if progress != nil {
 			progress(total)
 		}
-		select {
-		case <-ctx.Done():
-			return total, ctx.Err()
-		case <-time.After(cleanPause):
+		if err := pauseClean(ctx); err != nil {
+			return total, err
 		}
+	}
+}
+
+// cleanAssetEvents deletes the events of assets that nothing refers to any more, unless only some DAGs are meant: an
+// event belongs to none.
+func (a *App) cleanAssetEvents(ctx context.Context, r CleanRequest, batch int) error {
+	if len(r.DagIDs)+len(r.NotDagIDs) > 0 {
+		return nil
+	}
+	for {
+		n, err := a.Store.AssetEventsDelete(ctx, r.EndedBefore, batch)
+		if err != nil || n == 0 {
+			return err
+		}
+		if err := pauseClean(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func pauseClean(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(cleanPause):
+		return nil
 	}
 }
 

@@ -55,7 +55,7 @@ type Core struct {
 	KilledTaskCleanupTime       time.Duration `key:"killed_task_cleanup_time" default:"60" min:"0" doc:"The time between SIGTERM and SIGKILL for the processes of a task that is ended."`
 	MaxMapLength                int           `key:"max_map_length" default:"1024" min:"1" doc:"The most instances that a mapped task may have."`
 	XComMaxBytes                int           `key:"xcom_max_bytes" default:"1048576" min:"1" doc:"The largest value a task may push, in bytes of JSON."`
-	RunRetention                time.Duration `key:"run_retention" default:"null" min:"0" doc:"Finished runs that ended longer ago are deleted by the daemon; null keeps all."`
+	RunRetention                time.Duration `key:"run_retention" default:"null" min:"0" doc:"Finished runs that ended longer ago, and old asset events, are deleted by the daemon; null keeps all."`
 	FernetKey                   string        `key:"fernet_key" default:"" secret:"true" env:"GUST_FERNET_KEY" doc:"Keys for stored connections, comma separated, the first encrypts; empty: fernet.key in the home folder."`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"gust/dag"
 	"gust/store"
@@ -20,6 +21,13 @@ const (
 	// The events that some DAG still waits with.
 	assetEventOpenSQL = `SELECT ` + assetEventColumns + ` FROM asset_event
 		WHERE id >= (SELECT min(asset_cursor) FROM dag WHERE asset_cursor > 0 AND is_stale = 0) ORDER BY id`
+	// The latest event of each asset stays: inlet_events show it, and ids go on from it.
+	assetEventDeleteSQL = `DELETE FROM asset_event WHERE id IN (
+		SELECT id FROM asset_event AS old WHERE timestamp < ?1
+		AND id < (SELECT coalesce(min(asset_cursor), 9223372036854775807) FROM dag WHERE asset_cursor > 0)
+		AND id < (SELECT max(id) FROM asset_event AS latest WHERE latest.name = old.name)
+		AND id NOT IN (SELECT value FROM dag_run, json_each(dag_run.asset_events) WHERE asset_events IS NOT NULL)
+		ORDER BY id LIMIT ?2)`
 	assetEventLastSQL = `SELECT coalesce(max(id), 0) FROM asset_event`
 
 	assetRequestInsertSQL = `INSERT INTO asset_request (name, uri, timestamp, extra) VALUES (?1, ?2, ?3, ?4)`
@@ -58,6 +66,19 @@ func (s *Store) AssetRequest(ctx context.Context, e *dag.AssetEvent) error {
 		_, err := t.exec(assetRequestInsertSQL, e.Name, e.URI, micros(e.At), jsonText(e.Extra))
 		return err
 	})
+}
+
+// AssetEventsDelete implements store.Assets.
+func (s *Store) AssetEventsDelete(ctx context.Context, before time.Time, limit int) (deleted int, err error) {
+	if limit <= 0 || limit > maxRunsDelete {
+		limit = maxRunsDelete
+	}
+	err = s.write(ctx, "delete asset events", func(t *transaction) error {
+		n, err := t.exec(assetEventDeleteSQL, micros(before), int64(limit))
+		deleted = int(n)
+		return err
+	})
+	return deleted, err
 }
 
 func (t *transaction) putAssetEvents(c *store.Changes) error {

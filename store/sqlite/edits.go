@@ -219,7 +219,7 @@ func runsToDelete(p *store.RunsDeleteParams) (where string, args []any, err erro
 	return strings.Join(conditions, " AND "), args, nil
 }
 
-// maxRunsDelete bounds a transaction that deletes runs, so that the scheduler is not kept waiting.
+// maxRunsDelete bounds a transaction that deletes runs or asset events, so that the scheduler is not kept waiting.
 const maxRunsDelete = 1000
 
 // RunsDelete implements store.Edits.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"gust/dag"
@@ -287,6 +288,42 @@ func testAssets(t *testing.T, s store.Store) {
 	got, err := s.RunGet(t.Context(), run.RunKey)
 	noError(t, err)
 	equal(t, "asset-triggered run", &run, got)
+}
+
+func testAssetEventsDelete(t *testing.T, s store.Store) {
+	var events []dag.AssetEvent
+	for i, name := range []string{"orders", "items", "items", "items", "items"} {
+		events = append(events, dag.AssetEvent{ID: int64(i + 1), Name: name, URI: name, At: Time(i + 1)})
+	}
+	Commit(t, s, &store.Changes{
+		AssetEvents: events, Dags: []store.DagRow{{DagID: "d", FileLoc: "d.yaml", Version: "v1", AssetCursor: 4}},
+	})
+	run := NewRun("d", 1)
+	run.Type, run.AssetEvents = dag.RunAsset, []int64{3}
+	run = CreateRun(t, s, run)
+	deletes := func(before, want int, left ...int64) {
+		t.Helper()
+		n, err := s.AssetEventsDelete(t.Context(), Time(before), 0)
+		noError(t, err)
+		all, err := s.AssetEventList(t.Context(), "", 0)
+		noError(t, err)
+		var ids []int64
+		for i := range all {
+			ids = append(ids, all[len(all)-1-i].ID)
+		}
+		if n != want || !slices.Equal(ids, left) {
+			t.Errorf("before %d: deleted %d and left %v; want %d and %v", before, n, ids, want, left)
+		}
+	}
+	deletes(2, 0, 1, 2, 3, 4, 5) // too young, or the latest of its asset
+	deletes(99, 1, 1, 3, 4, 5)   // 3 belongs to a run, the DAG waits with 4
+	Commit(t, s, &store.Changes{Runs: []store.RunChange{{From: run.State, Run: Finished(run, dag.RunSuccess)}}})
+	if _, err := s.RunsDelete(t.Context(), &store.RunsDeleteParams{DagIDs: []string{"d"}}); err != nil {
+		t.Fatal(err)
+	}
+	deletes(99, 1, 1, 4, 5)
+	Commit(t, s, &store.Changes{Dags: []store.DagRow{{DagID: "d", FileLoc: "d.yaml", Version: "v1"}}})
+	deletes(99, 1, 1, 5)
 }
 
 func testCallbacks(t *testing.T, s store.Store) {

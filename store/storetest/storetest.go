@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"mark":                testMark,
 		"notes":               testNotes,
 		"runs delete":         testRunsDelete,
+		"asset events delete": testAssetEventsDelete,
 		"backfills":           testBackfills,
 		"assets":              testAssets,
 		"callbacks":           testCallbacks,

@@ -29,8 +29,9 @@ func (c Commands) dbClean() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "clean", Short: "Delete old runs", Args: c.Arguments(),
 		Long: `Delete the finished runs that ended before a date, with their task instances, values and tries, batch by batch: a running
-daemon goes on in between. The latest scheduled run of each DAG stays, because its schedule goes on from it. Log files
-stay. The daemon does the same by itself with core.run_retention.`,
+daemon goes on in between. The latest scheduled run of each DAG stays, because its schedule goes on from it. Unless DAGs
+are named, asset events from before the date go too, but for the latest of each asset and those that a DAG still waits
+with or a run was made for. Log files stay. The daemon does the same by itself with core.run_retention.`,
 		Example: "  gust db clean --clean-before-timestamp 2026-01-01 --dry-run\n" +
 			"  gust db clean --clean-before-timestamp 2026-01-01 --dag-ids etl,daily_report --yes",
 	}
