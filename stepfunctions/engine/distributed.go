@@ -363,13 +363,16 @@ func (d *mapRunDriver) settle() (exceeded bool) {
 	return d.failed > 0 && d.spec.Exceeded(d.failed, d.run.Items)
 }
 
-// start starts or redrives the child of a batch.
+// start starts or redrives the child of a batch. Each start gives one result, also when the engine closes.
 func (d *mapRunDriver) start(b mapitems.Batch, results chan<- error) {
 	d.starting++
 	row := d.child(&b)
 	d.running[b.First] = 0
 	known := d.known[b.First]
-	d.e.spawn(func() { results <- d.startChild(row, known) })
+	if !d.e.spawn(func() { results <- d.startChild(row, known) }) {
+		<-d.e.ctx.Done() // it follows at once; before it the refusal would look like a failure of the child
+		results <- d.e.ctx.Err()
+	}
 }
 
 // child is the execution of a batch before it starts.
