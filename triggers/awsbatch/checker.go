@@ -77,14 +77,14 @@ func (c *checker) Key(raw json.RawMessage) (string, error) {
 }
 
 func decode(raw json.RawMessage) (*Args, error) {
-	var args Args
-	if err := json.Unmarshal(raw, &args); err != nil {
-		return nil, fmt.Errorf("arguments of a %s trigger: %w", Kind, err)
+	args, err := triggers.Decode[Args](Kind, raw)
+	if err != nil {
+		return nil, err
 	}
 	if args.JobID == "" {
 		return nil, fmt.Errorf("arguments of a %s trigger: job_id is missing", Kind)
 	}
-	return &args, nil
+	return args, nil
 }
 
 // state is what a wait remembers between looks: the job's last status, how many errors it met in a row, and how many of

@@ -192,14 +192,14 @@ func (c *checker) Key(raw json.RawMessage) (string, error) {
 }
 
 func decode(raw json.RawMessage) (*Args, error) {
-	var a Args
-	if err := json.Unmarshal(raw, &a); err != nil {
-		return nil, fmt.Errorf("arguments of a %s trigger: %w", Kind, err)
+	a, err := triggers.Decode[Args](Kind, raw)
+	if err != nil {
+		return nil, err
 	}
 	if a.DagID == "" || (a.RunID == "" && a.Date.IsZero()) {
 		return nil, fmt.Errorf("arguments of a %s trigger: dag_id, and run_id or date, are needed", Kind)
 	}
-	return &a, nil
+	return a, nil
 }
 
 // Check looks at each run. An error of the store is not the end of a wait: it is looked at again.

@@ -186,14 +186,14 @@ func (checker) Key(raw json.RawMessage) (string, error) {
 }
 
 func decode(raw json.RawMessage) (*Args, error) {
-	var a Args
-	if err := json.Unmarshal(raw, &a); err != nil {
-		return nil, fmt.Errorf("arguments of a %s trigger: %w", Kind, err)
+	a, err := triggers.Decode[Args](Kind, raw)
+	if err != nil {
+		return nil, err
 	}
 	if a.Path == "" {
 		return nil, fmt.Errorf("arguments of a %s trigger: path is missing", Kind)
 	}
-	return &a, nil
+	return a, nil
 }
 
 // Check looks for each file.

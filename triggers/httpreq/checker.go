@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"gust/connections"
@@ -83,36 +81,20 @@ func (c *checker) Key(raw json.RawMessage) (string, error) {
 	return a.Request.ConnID + "\x00" + a.Request.Endpoint, nil
 }
 
-func decode(raw json.RawMessage) (*Args, error) {
-	var a Args
-	if err := json.Unmarshal(raw, &a); err != nil {
-		return nil, fmt.Errorf("arguments of a %s trigger: %w", Kind, err)
-	}
-	return &a, nil
-}
+func decode(raw json.RawMessage) (*Args, error) { return triggers.Decode[Args](Kind, raw) }
 
 // concurrency bounds the requests at one time to one endpoint.
 const concurrency = 4
 
 // Check asks for every response once.
 func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wait) []triggers.Verdict {
-	verdicts := make([]triggers.Verdict, len(waits))
-	gate := make(chan struct{}, concurrency)
-	var group sync.WaitGroup
-	for i, w := range waits {
+	return triggers.Each(waits, concurrency, func(w *triggers.Wait) triggers.Verdict {
 		a, err := decode(w.Args)
 		if err != nil {
-			verdicts[i].Err = err
-			continue
+			return triggers.Verdict{Err: err}
 		}
-		gate <- struct{}{}
-		group.Go(func() {
-			verdicts[i] = c.verdict(ctx, now, a)
-			<-gate
-		})
-	}
-	group.Wait()
-	return verdicts
+		return c.verdict(ctx, now, a)
+	})
 }
 
 func (c *checker) verdict(ctx context.Context, now time.Time, a *Args) triggers.Verdict {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"gust/connections"
@@ -94,23 +93,13 @@ const concurrency = 4
 
 // Check asks for every answer once.
 func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wait) []triggers.Verdict {
-	verdicts := make([]triggers.Verdict, len(waits))
-	gate := make(chan struct{}, concurrency)
-	var group sync.WaitGroup
-	for i, w := range waits {
+	return triggers.Each(waits, concurrency, func(w *triggers.Wait) triggers.Verdict {
 		a, err := decode(w.Args)
 		if err != nil {
-			verdicts[i].Err = err
-			continue
+			return triggers.Verdict{Err: err}
 		}
-		gate <- struct{}{}
-		group.Go(func() {
-			verdicts[i] = c.verdict(ctx, now, w.State, a)
-			<-gate
-		})
-	}
-	group.Wait()
-	return verdicts
+		return c.verdict(ctx, now, w.State, a)
+	})
 }
 
 // state is what a wait remembers: how many errors in a row it met that may pass.

@@ -62,19 +62,19 @@ func (c *activities) Key(raw json.RawMessage) (string, error) {
 }
 
 func decodeActivity(raw json.RawMessage) (*ActivityArgs, error) {
-	var args ActivityArgs
-	if err := json.Unmarshal(raw, &args); err != nil {
-		return nil, fmt.Errorf("arguments of a %s trigger: %w", ActivityKind, err)
+	args, err := triggers.Decode[ActivityArgs](ActivityKind, raw)
+	if err != nil {
+		return nil, err
 	}
 	if args.ActivityARN == "" {
 		return nil, fmt.Errorf("arguments of a %s trigger: activity_arn is missing", ActivityKind)
 	}
-	return &args, nil
+	return args, nil
 }
 
 // Check polls once for every wait. It lasts as long as the polls, a minute when there is no task.
 func (c *activities) Check(ctx context.Context, now time.Time, waits []triggers.Wait) []triggers.Verdict {
-	return each(ctx, waits, len(waits), func(ctx context.Context, w *triggers.Wait) triggers.Verdict {
+	return triggers.Each(waits, len(waits), func(w *triggers.Wait) triggers.Verdict {
 		args, err := decodeActivity(w.Args)
 		if err != nil {
 			return triggers.Verdict{Err: err}

@@ -112,14 +112,14 @@ func (c *checker) Key(raw json.RawMessage) (string, error) {
 }
 
 func decode(raw json.RawMessage) (*Args, error) {
-	var args Args
-	if err := json.Unmarshal(raw, &args); err != nil {
-		return nil, fmt.Errorf("arguments of a %s trigger: %w", Kind, err)
+	args, err := triggers.Decode[Args](Kind, raw)
+	if err != nil {
+		return nil, err
 	}
 	if args.ExecutionARN == "" {
 		return nil, fmt.Errorf("arguments of a %s trigger: execution_arn is missing", Kind)
 	}
-	return &args, nil
+	return args, nil
 }
 
 // callTimeout bounds one look.

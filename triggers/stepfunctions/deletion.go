@@ -54,19 +54,19 @@ func (c *deletions) Key(raw json.RawMessage) (string, error) {
 }
 
 func decodeDeletion(raw json.RawMessage) (*DeletionArgs, error) {
-	var args DeletionArgs
-	if err := json.Unmarshal(raw, &args); err != nil {
-		return nil, fmt.Errorf("arguments of a %s trigger: %w", DeletionKind, err)
+	args, err := triggers.Decode[DeletionArgs](DeletionKind, raw)
+	if err != nil {
+		return nil, err
 	}
 	if args.StateMachineARN == "" {
 		return nil, fmt.Errorf("arguments of a %s trigger: state_machine_arn is missing", DeletionKind)
 	}
-	return &args, nil
+	return args, nil
 }
 
 // Check describes every state machine once.
 func (c *deletions) Check(ctx context.Context, now time.Time, waits []triggers.Wait) []triggers.Verdict {
-	return each(ctx, waits, c.deps.Concurrency, func(ctx context.Context, w *triggers.Wait) triggers.Verdict {
+	return triggers.Each(waits, c.deps.Concurrency, func(w *triggers.Wait) triggers.Verdict {
 		args, err := decodeDeletion(w.Args)
 		if err != nil {
 			return triggers.Verdict{Err: err}

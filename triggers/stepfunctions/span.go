@@ -1,10 +1,8 @@
 package stepfunctions
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"gust/connections"
@@ -95,21 +93,4 @@ func (s *span) jitter(pause time.Duration) time.Duration {
 		h = (h ^ uint32(c)) * 16777619
 	}
 	return time.Duration(float64(pause) / 2 * float64(h) / float64(1<<32))
-}
-
-// each looks at every wait, so many at a time.
-func each(ctx context.Context, waits []triggers.Wait, atOnce int, look func(context.Context, *triggers.Wait) triggers.Verdict,
-) []triggers.Verdict {
-	verdicts := make([]triggers.Verdict, len(waits))
-	gate := make(chan struct{}, atOnce)
-	var group sync.WaitGroup
-	for i := range waits {
-		gate <- struct{}{}
-		group.Go(func() {
-			verdicts[i] = look(ctx, &waits[i])
-			<-gate
-		})
-	}
-	group.Wait()
-	return verdicts
 }

@@ -34,13 +34,13 @@ func (checker) Key(raw json.RawMessage) (string, error) {
 	return "", err
 }
 
-func decode(raw json.RawMessage) (Args, error) {
-	var args Args
-	if err := json.Unmarshal(raw, &args); err != nil {
-		return args, fmt.Errorf("arguments of a %s trigger: %w", Kind, err)
+func decode(raw json.RawMessage) (*Args, error) {
+	args, err := triggers.Decode[Args](Kind, raw)
+	if err != nil {
+		return nil, err
 	}
 	if args.Moment.IsZero() {
-		return args, fmt.Errorf("arguments of a %s trigger: moment is missing", Kind)
+		return nil, fmt.Errorf("arguments of a %s trigger: moment is missing", Kind)
 	}
 	return args, nil
 }
