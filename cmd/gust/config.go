@@ -20,7 +20,7 @@ import (
 func (c *cli) config() (*config.Config, error) {
 	cfg, err := config.Load(c.configPath, c.environ)
 	if err != nil {
-		return nil, &exitError{codeUsage, err}
+		return nil, &exitError{Code: codeUsage, Err: err}
 	}
 	if c.verbose {
 		louder := *cfg
@@ -180,7 +180,7 @@ func (c *cli) configGetValue() *cobra.Command {
 			}
 			e, err := cfg.Entry(args[0], args[1])
 			if err != nil {
-				return &exitError{codeNotFound, fmt.Errorf("%w; see `gust config list`", err)}
+				return &exitError{Code: codeNotFound, Err: fmt.Errorf("%w; see `gust config list`", err)}
 			}
 			c.printf("%s\n", e.Value)
 			return nil

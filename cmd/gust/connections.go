@@ -233,7 +233,7 @@ func (c *cli) connectionsTest() *cobra.Command {
 			err = fmt.Errorf("connection %q failed: %s", args[0], message)
 		}
 		if err != nil {
-			return &exitError{codeFailed, err}
+			return &exitError{Code: codeFailed, Err: err}
 		}
 		c.printf("Connection success!\n%s\n", message)
 		return nil

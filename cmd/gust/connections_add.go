@@ -58,7 +58,7 @@ therefore refused; the others are accepted with a warning when they hold a secre
 		}
 		err = a.Database.Add(cmd.Context(), conn, overwrite)
 		if errors.Is(err, store.ErrExists) {
-			return &exitError{codeFailed, fmt.Errorf("a connection %q is in the database already; replace it with --overwrite", args[0])}
+			return &exitError{Code: codeFailed, Err: fmt.Errorf("a connection %q is in the database already; replace it with --overwrite", args[0])}
 		}
 		if err != nil {
 			return err

@@ -149,7 +149,7 @@ change the exit code.`,
 			return err
 		}
 		if len(loaded.Errors) > 0 {
-			return &exitError{codeFailed, errQuiet}
+			return &exitError{Code: codeFailed, Err: errQuiet}
 		}
 		return nil
 	})
@@ -275,7 +275,7 @@ func whyNoDAG(cmd *cobra.Command, a *app.App, target string, err error) error {
 	if len(problems) == 0 {
 		return err
 	}
-	return &exitError{codeFailed, fmt.Errorf("DAG %s cannot be loaded:\n%s", missing.DagID, strings.TrimRight(dagfile.Text(problems), "\n"))}
+	return &exitError{Code: codeFailed, Err: fmt.Errorf("DAG %s cannot be loaded:\n%s", missing.DagID, strings.TrimRight(dagfile.Text(problems), "\n"))}
 }
 
 // missingFile is the error for a target that looks like a file and is none; it names the file that was probably meant.

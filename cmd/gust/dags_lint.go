@@ -52,7 +52,7 @@ stay as they are, and what --fix would do is printed as a unified diff.`,
 		l.paths, l.format, l.warnings = args, *format, c.verbose
 		for _, path := range args {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-				return &exitError{codeFailed, fmt.Errorf("there is no file or folder %s%s", path, didYouMeanFile(filepath.Dir(path), filepath.Base(path)))}
+				return &exitError{Code: codeFailed, Err: fmt.Errorf("there is no file or folder %s%s", path, didYouMeanFile(filepath.Dir(path), filepath.Base(path)))}
 			}
 		}
 		files, err := a.Lint(cmd.Context(), args, l.ignore)
@@ -188,7 +188,7 @@ func (l *linter) report(files []app.Linted) error {
 		l.c.note("%d file(s), %d error(s) in %d of them, %d warning(s)%s", len(files), errs, broken, warnings, more)
 	}
 	if errs > 0 {
-		return &exitError{codeFailed, errQuiet}
+		return &exitError{Code: codeFailed, Err: errQuiet}
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (c *cli) dbReset() *cobra.Command {
 			return err
 		}
 		if !yes && !c.confirm(fmt.Sprintf("This deletes every run, connection and variable in %s. Proceed? (y/n) ", cfg.Home())) {
-			return &exitError{codeFailed, errors.New("cancelled")}
+			return &exitError{Code: codeFailed, Err: errors.New("cancelled")}
 		}
 		path, err := app.ResetDatabase(cmd.Context(), cfg)
 		if err != nil {

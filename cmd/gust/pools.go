@@ -128,7 +128,7 @@ func (c *cli) poolsDelete() *cobra.Command {
 		Args: arguments("NAME"), ValidArgsFunction: c.completePools,
 		RunE: c.withApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 			if args[0] == dag.DefaultPool {
-				return &exitError{codeFailed, fmt.Errorf("%s cannot be deleted: tasks without a pool use it; change its slots with `gust pools set`", args[0])}
+				return &exitError{Code: codeFailed, Err: fmt.Errorf("%s cannot be deleted: tasks without a pool use it; change its slots with `gust pools set`", args[0])}
 			}
 			err := a.Store.PoolDelete(cmd.Context(), args[0])
 			if errors.Is(err, store.ErrNotFound) {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gust/cmd/gust/admincmd"
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/lookcmd"
 	"gust/cmd/gust/runcmd"
 	"gust/connections"
@@ -21,29 +22,19 @@ import (
 // Exit codes; see the package comment.
 const (
 	codeOK          = 0
-	codeFailed      = 1
-	codeUsage       = 2
-	codeRunFailed   = 3
-	codeNotFound    = 4
-	codeInterrupted = 130
+	codeFailed      = host.CodeFailed
+	codeUsage       = host.CodeUsage
+	codeRunFailed   = host.CodeRunFailed
+	codeNotFound    = host.CodeNotFound
+	codeInterrupted = host.CodeInterrupted
 )
 
-// exitError carries an exit code with its message. An empty message prints nothing: the command has said it already.
-type exitError struct {
-	code int
-	err  error
-}
+// exitError carries an exit code with its message.
+type exitError = host.ExitError
 
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
+func usagef(format string, args ...any) error { return host.Usagef(format, args...) }
 
-func usagef(format string, args ...any) error {
-	return &exitError{codeUsage, fmt.Errorf(format, args...)}
-}
-
-func notFoundf(format string, args ...any) error {
-	return &exitError{codeNotFound, fmt.Errorf(format, args...)}
-}
+func notFoundf(format string, args ...any) error { return host.NotFoundf(format, args...) }
 
 // errQuiet ends a command with a code whose reason is printed already.
 var errQuiet = errors.New("")
@@ -72,7 +63,7 @@ func exitCode(ctx context.Context, err error) int {
 	)
 	switch {
 	case errors.As(err, &exit):
-		return exit.code
+		return exit.ExitCode()
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return codeInterrupted
 	case errors.As(err, &coded):

@@ -177,7 +177,7 @@ func (c *cli) dagsPause(pause bool) *cobra.Command {
 			return usagef("%w", err)
 		}
 		if len(ids) > 1 && !yes && !c.confirm(fmt.Sprintf("%s %d DAGs: %s? (y/n) ", verb, len(ids), strings.Join(ids, ", "))) {
-			return &exitError{codeFailed, errors.New("cancelled")}
+			return &exitError{Code: codeFailed, Err: errors.New("cancelled")}
 		}
 		t := &table{columns: []string{"dag_id", "is_paused"}}
 		for _, id := range ids {

@@ -114,7 +114,7 @@ func (c *cli) stop(d *app.Daemon, cfg *config.Config) error {
 	err := d.Stop(ctx)
 	close(stopped)
 	if <-second {
-		return &exitError{codeInterrupted, errors.Join(errors.New("ended at once by a second signal"), err)}
+		return &exitError{Code: codeInterrupted, Err: errors.Join(errors.New("ended at once by a second signal"), err)}
 	}
 	return err
 }

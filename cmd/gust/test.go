@@ -116,7 +116,7 @@ func (c *cli) test(cmd *cobra.Command, o testOptions) error {
 	}
 	if err != nil {
 		if cmd.Context().Err() != nil {
-			return &exitError{codeInterrupted, errors.New("interrupted: the run was not finished")}
+			return &exitError{Code: codeInterrupted, Err: errors.New("interrupted: the run was not finished")}
 		}
 		return err
 	}
@@ -321,7 +321,7 @@ func (c *cli) outcome(d *dag.DAG, r *app.TestResult, o testOptions) error {
 		}
 	}
 	if r.Run.State != dag.RunSuccess {
-		return &exitError{codeRunFailed, errQuiet}
+		return &exitError{Code: codeRunFailed, Err: errQuiet}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/sfnapi"
 	"gust/cmd/gust/sfnwatch"
 	"gust/internal/graphdraw"
@@ -85,9 +86,9 @@ func drawing(format, save string) (func(*graphdraw.Graph) string, error) {
 	}
 	switch {
 	case format != "":
-		return nil, usagef("--format is %q; expected one of text, mermaid, svg, dot", format)
+		return nil, host.Usagef("--format is %q; expected one of text, mermaid, svg, dot", format)
 	case save != "":
-		return nil, usagef("%s: the ending %q says no form; expected .txt, .mmd, .mermaid, .svg, .dot or .gv, or --format", save, ending)
+		return nil, host.Usagef("%s: the ending %q says no form; expected .txt, .mmd, .mermaid, .svg, .dot or .gv, or --format", save, ending)
 	}
 	return nil, nil //nolint:nilnil // no form: the terminal's
 }
@@ -119,7 +120,7 @@ func (h *Host) graphOf(cmd *cobra.Command, target string) (*graphdraw.Graph, err
 	case "execution":
 		return executionGraph(cmd.Context(), client, target)
 	}
-	return nil, usagef("%q names neither a state machine nor a standard execution", target)
+	return nil, host.Usagef("%q names neither a state machine nor a standard execution", target)
 }
 
 func executionGraph(ctx context.Context, client *sfn.Client, executionARN string) (*graphdraw.Graph, error) {

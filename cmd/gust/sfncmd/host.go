@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/internal/config"
 	"gust/internal/param"
 )
@@ -53,34 +54,6 @@ func New(h *Host) []*cobra.Command {
 		h.run(), h.tail(), h.graph(), h.startMany(), h.activityWorker(), h.local(), h.validate(),
 	}
 }
-
-// Exit codes of Gust.
-const (
-	codeFailed      = 1
-	codeUsage       = 2
-	codeRunFailed   = 3
-	codeNotFound    = 4
-	codeInterrupted = 130
-)
-
-// exitError is an error with the program's exit code.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
-
-// ExitCode is the program's.
-func (e *exitError) ExitCode() int { return e.code }
-
-func usagef(format string, args ...any) error {
-	return &exitError{codeUsage, fmt.Errorf(format, args...)}
-}
-
-// quiet ends a command with a code whose reason is printed already.
-func quiet(code int) error { return &exitError{code, errors.New("")} }
 
 // discard silences a write error of a terminal or pipe that has gone: there is nobody left to tell.
 func discard(_ int, _ error) {}
@@ -125,7 +98,7 @@ func (h *Host) read(path string) (string, error) {
 			text += fmt.Sprintf("; did you mean %s?", filepath.Join(filepath.Dir(path), near))
 		}
 	}
-	return "", &exitError{codeNotFound, errors.New(text)}
+	return "", &host.ExitError{Code: host.CodeNotFound, Err: errors.New(text)}
 }
 
 // textOrFile is the text of a value that may be file://FILE or - for standard input.

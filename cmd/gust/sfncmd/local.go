@@ -13,6 +13,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/sfnconn"
 	"gust/internal/app"
 	"gust/internal/config"
@@ -82,7 +83,7 @@ func (h *Host) localConfig(f *localFlags, region string) (*config.Config, error)
 		s.Port = f.port
 	}
 	if f.waitScale < 0 {
-		return nil, usagef("--wait-scale is %v; expected 0 or more", f.waitScale)
+		return nil, host.Usagef("--wait-scale is %v; expected 0 or more", f.waitScale)
 	}
 	if f.waitScale > 0 {
 		s.WaitTimeScale = f.waitScale
@@ -92,7 +93,7 @@ func (h *Host) localConfig(f *localFlags, region string) (*config.Config, error)
 	}
 	if f.machines != "" {
 		if info, err := os.Stat(f.machines); err != nil || !info.IsDir() {
-			return nil, usagef("--state-machines: %s is not a folder", f.machines)
+			return nil, host.Usagef("--state-machines: %s is not a folder", f.machines)
 		}
 		s.StateMachinesFolder = f.machines
 	}
@@ -196,7 +197,7 @@ func watch(folder string, want bool) (changes <-chan struct{}, stop func(), err 
 		return nil, func() {}, nil
 	}
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return nil, nil, usagef("--reload: there is no folder %s to watch; give one with --state-machines", folder)
+		return nil, nil, host.Usagef("--reload: there is no folder %s to watch; give one with --state-machines", folder)
 	}
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/sfnbatch"
 )
 
@@ -62,13 +63,13 @@ func (f *manyFlags) settle(path string) error {
 	}
 	switch {
 	case f.machine == "":
-		return usagef("sfn start-many: missing --state-machine-arn ARN")
+		return host.Usagef("sfn start-many: missing --state-machine-arn ARN")
 	case !slices.Contains(sfnbatch.Formats, f.format):
-		return usagef("--format is %q; expected one of %s", f.format, strings.Join(sfnbatch.Formats, ", "))
+		return host.Usagef("--format is %q; expected one of %s", f.format, strings.Join(sfnbatch.Formats, ", "))
 	case f.prefix == "" || sfnbatch.Prefix(f.prefix) != f.prefix:
-		return usagef("--name-prefix is %q; expected letters, digits, _ and -, at most %d", f.prefix, len(sfnbatch.Prefix(strings.Repeat("x", 100))))
+		return host.Usagef("--name-prefix is %q; expected letters, digits, _ and -, at most %d", f.prefix, len(sfnbatch.Prefix(strings.Repeat("x", 100))))
 	case f.rate < 0 || f.concurrency < 1 || f.maxErrors < 0:
-		return usagef("--rate and --max-errors must not be negative, and --concurrency must be at least 1")
+		return host.Usagef("--rate and --max-errors must not be negative, and --concurrency must be at least 1")
 	}
 	return nil
 }
@@ -85,7 +86,7 @@ func (h *Host) runMany(cmd *cobra.Command, path string, f *manyFlags) error {
 	total := 0
 	for _, err := range sfnbatch.Rows(strings.NewReader(text), f.format) {
 		if err != nil {
-			return &exitError{codeUsage, fmt.Errorf("%s: %w; nothing was started", path, err)}
+			return &host.ExitError{Code: host.CodeUsage, Err: fmt.Errorf("%s: %w; nothing was started", path, err)}
 		}
 		total++
 	}
@@ -196,5 +197,5 @@ func (h *Host) summary(s sfnbatch.Summary, total int, state string, err error) e
 	if err != nil {
 		return err
 	}
-	return quiet(codeFailed)
+	return host.Quiet(host.CodeFailed)
 }

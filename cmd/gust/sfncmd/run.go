@@ -19,6 +19,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/sfnapi"
 	"gust/cmd/gust/sfnconn"
 	"gust/cmd/gust/sfnwatch"
@@ -78,7 +79,7 @@ an execution that was started by ARN goes on.`,
 // runFile runs a definition on a service of its own.
 func (h *Host) runFile(ctx context.Context, path string, f *runFlags) error {
 	if f.kind != "STANDARD" && f.kind != "EXPRESS" {
-		return usagef("--type is %q; expected STANDARD or EXPRESS", f.kind)
+		return host.Usagef("--type is %q; expected STANDARD or EXPRESS", f.kind)
 	}
 	definition, err := h.read(path)
 	if err != nil {
@@ -182,11 +183,11 @@ func (h *Host) runMachine(ctx context.Context, client *sfn.Client, machineARN st
 	executionARN := *started.ExecutionArn
 	x, err := h.follow(ctx, client, executionARN, f.quiet)
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil && f.here {
-		return quiet(codeInterrupted)
+		return host.Quiet(host.CodeInterrupted)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		h.note("The execution goes on. Follow it with: gust sfn tail %s -f\nStop it with: gust sfn stop %s", executionARN, executionARN)
-		return quiet(codeInterrupted)
+		return host.Quiet(host.CodeInterrupted)
 	}
 	if err != nil {
 		return err
@@ -231,7 +232,7 @@ func (h *Host) outcome(status, output, name, cause, state string) error {
 	if detail := strings.TrimPrefix(strings.TrimSuffix(name+": "+cause, ": "), ": "); detail != "" {
 		text += ": " + detail
 	}
-	return &exitError{codeRunFailed, errors.New(text)}
+	return &host.ExitError{Code: host.CodeRunFailed, Err: errors.New(text)}
 }
 
 // redrawEvery is how often the live view is drawn: it shows how long states have been running.

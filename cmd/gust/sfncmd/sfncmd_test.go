@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/sfnbatch"
 	"gust/cmd/gust/sfnwatch"
 	"gust/internal/config"
@@ -71,7 +72,7 @@ func TestOutcome(t *testing.T) {
 		`the execution was aborted: c`:            h.outcome("ABORTED", "", "", "c", ""),
 	} {
 		var coded interface{ ExitCode() int }
-		if err == nil || err.Error() != want || !errors.As(err, &coded) || coded.ExitCode() != codeRunFailed {
+		if err == nil || err.Error() != want || !errors.As(err, &coded) || coded.ExitCode() != host.CodeRunFailed {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/sfnwatch"
 )
 
@@ -28,7 +29,7 @@ terminal long texts are cut to its width; --full shows them whole. With -f it go
 	cmd.Flags().IntVarP(&lines, "lines", "n", 0, "begin with the last `N` events (default: all)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if kind := resourceOf(args[0]); kind != "execution" {
-			return usagef("%q is not the ARN of a standard execution; expected arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME", args[0])
+			return host.Usagef("%q is not the ARN of a standard execution; expected arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME", args[0])
 		}
 		client, release, err := h.Client(cmd, 0)
 		if err != nil {

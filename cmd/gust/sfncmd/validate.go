@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/stepfunctions/asl"
 )
 
@@ -41,7 +42,7 @@ each with file, line and column. FILE may be - for standard input. Exits with 1 
 			}
 		}
 		if errors > 0 {
-			return quiet(codeFailed)
+			return host.Quiet(host.CodeFailed)
 		}
 		return nil
 	}
@@ -76,5 +77,5 @@ func check(path, definition string, express bool) error {
 	for _, line := range problems(path, found.Errors()) {
 		text += "\n" + line
 	}
-	return &exitError{codeFailed, fmt.Errorf("%s", text)}
+	return &host.ExitError{Code: host.CodeFailed, Err: fmt.Errorf("%s", text)}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gust/cmd/gust/host"
 	"gust/cmd/gust/sfnworker"
 )
 
@@ -48,9 +49,9 @@ signal ends at once; unfinished tasks then fail with Gust.WorkerStopped.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case o.ActivityARN == "":
-			return usagef("sfn activity-worker: missing --activity-arn ARN")
+			return host.Usagef("sfn activity-worker: missing --activity-arn ARN")
 		case o.Concurrency < 1 || heartbeat < 0:
-			return usagef("--concurrency must be at least 1, and --heartbeat must not be negative")
+			return host.Usagef("--concurrency must be at least 1, and --heartbeat must not be negative")
 		}
 		if o.Name == "" {
 			host, err := os.Hostname()
