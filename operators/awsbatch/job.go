@@ -228,39 +228,14 @@ func (w *work) wait(ctx context.Context, id string, trigger triggers.Trigger) (o
 	if err != nil {
 		return operators.Result{}, err
 	}
-	one := triggers.Wait{ID: id, Args: trigger.Args, Since: w.t.Now()}
-	for {
-		v := look.Check(ctx, w.t.Now(), []triggers.Wait{one})[0]
-		if ctx.Err() != nil {
-			return operators.Result{}, fmt.Errorf("waiting for AWS Batch job %s: %w", id, context.Cause(ctx))
-		}
-		if v.Log != "" {
-			w.t.Log().Info(v.Log)
-		}
-		switch {
-		case v.Err != nil:
-			return operators.Result{}, v.Err
-		case v.Event != nil:
-			return w.Resume(ctx, w.t, *v.Event)
-		}
-		if one.Checks++; v.State != nil {
-			one.State = v.State
-		}
-		if err := pause(ctx, v.Again.Sub(w.t.Now())); err != nil {
-			return operators.Result{}, fmt.Errorf("waiting for AWS Batch job %s: %w", id, err)
-		}
+	event, err := triggers.Await(ctx, look, trigger, id, w.t.Now, func(line string) { w.t.Log().Info(line) })
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return operators.Result{}, fmt.Errorf("waiting for AWS Batch job %s: %w", id, context.Cause(ctx))
+	case err != nil:
+		return operators.Result{}, err
 	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return w.Resume(ctx, w.t, event)
 }
 
 // Resume ends the task as the job ended.

@@ -20,6 +20,7 @@ import (
 	"gust/connections/awsconn"
 	"gust/internal/param"
 	"gust/operators"
+	"gust/triggers"
 )
 
 // XCom keys of this family besides the links'.
@@ -190,7 +191,7 @@ func (w *work) find(ctx context.Context, rec record, asked time.Time) (string, e
 		if w.t.Now().Sub(asked) >= w.deps.Settle {
 			return "", nil
 		}
-		if err := pause(ctx, w.deps.Settle/10); err != nil {
+		if err := triggers.Pause(ctx, w.deps.Settle/10); err != nil {
 			return "", err
 		}
 	}
@@ -245,7 +246,7 @@ func (w *work) submit(ctx context.Context, in *batch.SubmitJobInput, rec record)
 			return "", w.info.Explained(err) // the SDK's errors name the operation
 		}
 		w.t.Log().Warn(fmt.Sprintf("SubmitJob met an error that may pass: %s", err))
-		if err := pause(ctx, w.deps.Backoff(n)); err != nil {
+		if err := triggers.Pause(ctx, w.deps.Backoff(n)); err != nil {
 			return "", fmt.Errorf("SubmitJob: %w", err)
 		}
 		if refused(err) {
@@ -288,7 +289,7 @@ func (w *work) repeat(ctx context.Context, what string, call func() error) error
 			return err
 		}
 		w.t.Log().Warn(fmt.Sprintf("%s met an error that may pass, repeating: %s", what, err))
-		if err := pause(ctx, w.deps.Backoff(n)); err != nil {
+		if err := triggers.Pause(ctx, w.deps.Backoff(n)); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}

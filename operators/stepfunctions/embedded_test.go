@@ -22,6 +22,7 @@ import (
 	service "gust/stepfunctions"
 	"gust/stepfunctions/clienttest"
 	"gust/stepfunctions/handlers"
+	"gust/triggers"
 	"gust/triggers/stepfunctions"
 )
 
@@ -85,7 +86,7 @@ func (e *embedded) until(t *testing.T, arn string, status types.ExecutionStatus)
 		if d.Status == status {
 			return d
 		}
-		if err := stepfunctions.Pause(t.Context(), 5*time.Millisecond); err != nil {
+		if err := triggers.Pause(t.Context(), 5*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"gust/connections/awsconn"
 	"gust/operators"
+	"gust/triggers"
 	"gust/triggers/stepfunctions"
 )
 
@@ -68,7 +69,7 @@ func (g *GetExecutionOutput) describe(
 		if !errors.As(err, &missing) || n == newExecutionLooks {
 			return d, err
 		}
-		if err := stepfunctions.Pause(ctx, g.deps.Backoff(n)); err != nil {
+		if err := triggers.Pause(ctx, g.deps.Backoff(n)); err != nil {
 			return nil, fmt.Errorf("DescribeExecution: %w", err)
 		}
 	}

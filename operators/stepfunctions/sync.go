@@ -15,6 +15,7 @@ import (
 
 	"gust/connections/awsconn"
 	"gust/operators"
+	"gust/triggers"
 	"gust/triggers/stepfunctions"
 )
 
@@ -100,7 +101,7 @@ func (s *StartSyncExecution) run(
 			return nil, err
 		}
 		w.t.Log().Warn("StartSyncExecution was refused, repeating: " + err.Error())
-		if err := stepfunctions.Pause(ctx, s.deps.Backoff(n)); err != nil {
+		if err := triggers.Pause(ctx, s.deps.Backoff(n)); err != nil {
 			return nil, fmt.Errorf("StartSyncExecution: %w", err)
 		}
 	}

@@ -20,26 +20,5 @@ func (d Deps) Await(
 	if err != nil {
 		return triggers.Event{}, err
 	}
-	one := triggers.Wait{ID: id, Args: t.Args, Since: now()}
-	for {
-		v := checker.Check(ctx, now(), []triggers.Wait{one})[0]
-		if ctx.Err() != nil {
-			return triggers.Event{}, context.Cause(ctx)
-		}
-		if v.Log != "" {
-			say(v.Log)
-		}
-		switch {
-		case v.Err != nil:
-			return triggers.Event{}, v.Err
-		case v.Event != nil:
-			return *v.Event, nil
-		}
-		if one.Checks++; v.State != nil {
-			one.State = v.State
-		}
-		if err := Pause(ctx, v.Again.Sub(now())); err != nil {
-			return triggers.Event{}, err
-		}
-	}
+	return triggers.Await(ctx, checker, t, id, now, say)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gust/connections/awsconn"
+	"gust/triggers"
 )
 
 // Backoff is the pause before the n-th repetition (from 1) of a call that was throttled.
@@ -36,20 +37,8 @@ func (b Backoff) Repeat(
 			return err // the SDK's errors name the operation
 		}
 		log.Warn(fmt.Sprintf("%s met an error that may pass, repeating: %s", what, err))
-		if err := Pause(ctx, b(n)); err != nil {
+		if err := triggers.Pause(ctx, b(n)); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-	}
-}
-
-// Pause waits for d, or returns the cause of ctx's end.
-func Pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

@@ -259,7 +259,7 @@ func (w *Worker) beat(
 	if w.HeartbeatInterval == 0 {
 		return
 	}
-	for stepfunctions.Pause(ctx, w.HeartbeatInterval.Std()) == nil {
+	for triggers.Pause(ctx, w.HeartbeatInterval.Std()) == nil {
 		_, err := api.SendTaskHeartbeat(ctx, &sfn.SendTaskHeartbeatInput{TaskToken: aws.String(token)})
 		switch {
 		case err == nil || ctx.Err() != nil:

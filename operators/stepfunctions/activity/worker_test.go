@@ -113,7 +113,7 @@ func (b *bench) ended(t *testing.T) *sfn.DescribeExecutionOutput {
 		if d.Status != types.ExecutionStatusRunning {
 			return d
 		}
-		if err := waits.Pause(t.Context(), 5*time.Millisecond); err != nil {
+		if err := triggers.Pause(t.Context(), 5*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}
