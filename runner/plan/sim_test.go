@@ -97,7 +97,7 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 		case 5:
 			task.WaitForDownstream = true
 		case 6, 7:
-			task.Mapped = drawMapping(t, task, i)
+			task.Mapped = s.drawMapping(t, task, i)
 		}
 		for j := range i {
 			id := fmt.Sprintf("t%d", j)
@@ -113,8 +113,16 @@ func (s *setting) drawDag(t *rapid.T, id string) *dag.DAG {
 	return plantest.Finish(d)
 }
 
+// shortest is the least length of a list that is mapped over: none at all skips the task.
+func (s *setting) shortest() int {
+	if s.skips {
+		return 0
+	}
+	return 1
+}
+
 // drawMapping maps a task over a list, or over what one or two earlier tasks push, which it then waits for.
-func drawMapping(t *rapid.T, task *dag.Task, earlier int) *dag.Mapping {
+func (s *setting) drawMapping(t *rapid.T, task *dag.Task, earlier int) *dag.Mapping {
 	m := &dag.Mapping{}
 	for f := range rapid.IntRange(1, 2).Draw(t, "fields") {
 		field := dag.MappedField{Name: fmt.Sprintf("f%d", f)}
@@ -123,7 +131,7 @@ func drawMapping(t *rapid.T, task *dag.Task, earlier int) *dag.Mapping {
 			field.Source = &dag.XComRef{TaskID: id, Key: dag.ReturnValue}
 			task.Upstream = append(task.Upstream, id)
 		} else {
-			field.Value = make([]any, rapid.IntRange(0, 3).Draw(t, "length"))
+			field.Value = make([]any, rapid.IntRange(s.shortest(), 3).Draw(t, "length"))
 		}
 		m.Fields = append(m.Fields, field)
 	}
@@ -169,7 +177,7 @@ func (s *setting) outcome(w executor.Work, now time.Time) executor.Report {
 		r.SkipAll = true
 	}
 	if n := s.roll(a, "value"); r.Kind == executor.Succeeded && n < 90 { // else nothing, which cannot be mapped over
-		r.XComs = []store.XCom{{Name: dag.ReturnValue, Value: json.RawMessage([]string{"[]", "[1]", "[1,2]", "[1,2,3]"}[n%4])}}
+		r.XComs = []store.XCom{{Name: dag.ReturnValue, Value: json.RawMessage([]string{"[]", "[1]", "[1,2]", "[1,2,3]"}[max(n%4, s.shortest())])}}
 	}
 	return r
 }
