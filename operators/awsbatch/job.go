@@ -25,6 +25,7 @@ import (
 	"gust/operators"
 	"gust/triggers"
 	"gust/triggers/awsbatch"
+	"gust/triggers/awswait"
 )
 
 // Deps is what the family needs from the process.
@@ -34,12 +35,10 @@ type Deps struct {
 	// whether.
 	DefaultDeferrable *bool
 	// Backoff is the pause before the n-th repetition (from 1) of a call; nil means 1 s, 2 s, 4 s ... up to 30 s.
-	Backoff func(n int) time.Duration
+	Backoff awswait.Backoff
 	// Settle is how long a job that was submitted may not be listed yet; 0 means 15 s.
 	Settle time.Duration
 }
-
-func backoff(n int) time.Duration { return min(time.Second<<min(n-1, 5), 30*time.Second) }
 
 const defaultSettle = 15 * time.Second
 
@@ -49,7 +48,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		return errors.New("operators/awsbatch: Deps needs Clients")
 	}
 	if deps.Backoff == nil {
-		deps.Backoff = backoff
+		deps.Backoff = awswait.DefaultBackoff
 	}
 	if deps.Settle == 0 {
 		deps.Settle = defaultSettle

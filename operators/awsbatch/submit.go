@@ -21,6 +21,7 @@ import (
 	"gust/internal/param"
 	"gust/operators"
 	"gust/triggers"
+	"gust/triggers/awswait"
 )
 
 // XCom keys of this family besides the links'.
@@ -242,7 +243,7 @@ func (w *work) submit(ctx context.Context, in *batch.SubmitJobInput, rec record)
 		if ctx.Err() != nil {
 			return "", fmt.Errorf("SubmitJob: %w", context.Cause(ctx))
 		}
-		if awsconn.TroubleOf(err) != awsconn.Passing || n > maxRepeats {
+		if awsconn.TroubleOf(err) != awsconn.Passing || n > awswait.MaxRepeats {
 			return "", w.info.Explained(err) // the SDK's errors name the operation
 		}
 		w.t.Log().Warn(fmt.Sprintf("SubmitJob met an error that may pass: %s", err))
@@ -271,28 +272,9 @@ func refused(err error) bool {
 		errors.As(err, &api) && strings.Contains(api.ErrorCode(), "TooManyRequests")
 }
 
-// maxRepeats bounds how often a call is repeated; with the default pauses that is about four minutes.
-const maxRepeats = 12
-
-// repeat calls until the call succeeds or fails for good. Throttling, faults of the service and lost connections are
-// repeated with pauses; the call must do no harm when it is made twice.
+// repeat calls until the call succeeds or fails for good; the call must do no harm when it is made twice.
 func (w *work) repeat(ctx context.Context, what string, call func() error) error {
-	for n := 1; ; n++ {
-		err := call()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
-		}
-		if awsconn.TroubleOf(err) != awsconn.Passing || n > maxRepeats {
-			return err
-		}
-		w.t.Log().Warn(fmt.Sprintf("%s met an error that may pass, repeating: %s", what, err))
-		if err := triggers.Pause(ctx, w.deps.Backoff(n)); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-	}
+	return w.deps.Backoff.Repeat(ctx, w.t.Log(), what, nil, call)
 }
 
 // input is the request.

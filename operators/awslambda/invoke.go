@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -19,6 +18,8 @@ import (
 	"gust/connections/awsconn"
 	"gust/internal/param"
 	"gust/operators"
+	"gust/triggers"
+	"gust/triggers/awswait"
 )
 
 // API is what is called of Lambda. *lambda.Client implements it.
@@ -49,10 +50,8 @@ type Deps struct {
 	Clients Clients
 	// Backoff is the pause before the n-th repetition (from 1) of a call that was throttled; nil means 1 s, 2 s, 4 s ...
 	// up to 30 s.
-	Backoff func(n int) time.Duration
+	Backoff awswait.Backoff
 }
-
-func backoff(n int) time.Duration { return min(time.Second<<min(n-1, 5), 30*time.Second) }
 
 // Register adds the family to the registry.
 func Register(r *operators.Registry, deps Deps) error {
@@ -60,7 +59,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		return errors.New("operators/awslambda: Deps needs Clients")
 	}
 	if deps.Backoff == nil {
-		deps.Backoff = backoff
+		deps.Backoff = awswait.DefaultBackoff
 	}
 	return r.Register(operators.Spec{
 		Name: "LambdaInvokeFunctionOperator",
@@ -227,9 +226,6 @@ func (i *Invoke) Execute(ctx context.Context, t operators.Task) (operators.Resul
 	return operators.Done(string(out.Payload)), nil
 }
 
-// maxRepeats bounds how often a throttled call is repeated; with the default pauses that is about four minutes.
-const maxRepeats = 12
-
 // invoke calls, and repeats what Lambda has refused without running the function. The SDK itself repeats nothing here: it
 // would also repeat a call whose answer was lost, and run the function twice.
 func (i *Invoke) invoke(ctx context.Context, t operators.Task, api API, in *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
@@ -241,16 +237,12 @@ func (i *Invoke) invoke(ctx context.Context, t operators.Task, api API, in *lamb
 			return out, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("Lambda function %s was still running: %w", i.FunctionName, context.Cause(ctx))
-		case !refused(err) || n > maxRepeats:
+		case !refused(err) || n > awswait.MaxRepeats:
 			return nil, err // the SDK's errors name the operation
 		}
 		t.Log().Warn(fmt.Sprintf("Lambda has refused the call for now, repeating: %s", err))
-		timer := time.NewTimer(i.deps.Backoff(n))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, fmt.Errorf("Lambda function %s was not invoked: %w", i.FunctionName, context.Cause(ctx))
-		case <-timer.C:
+		if err := triggers.Pause(ctx, i.deps.Backoff(n)); err != nil {
+			return nil, fmt.Errorf("Lambda function %s was not invoked: %w", i.FunctionName, err)
 		}
 	}
 }

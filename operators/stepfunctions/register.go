@@ -17,6 +17,7 @@ import (
 	"errors"
 
 	"gust/operators"
+	"gust/triggers/awswait"
 	"gust/triggers/stepfunctions"
 )
 
@@ -28,7 +29,7 @@ type Deps struct {
 	DefaultDeferrable *bool
 	// Backoff is the pause before the n-th repetition (from 1) of a call that was throttled; nil means 1 s, 2 s, 4 s ...
 	// up to 30 s.
-	Backoff stepfunctions.Backoff
+	Backoff awswait.Backoff
 }
 
 // Register adds the family to the registry.
@@ -37,7 +38,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		return errors.New("operators/stepfunctions: Deps needs Clients")
 	}
 	if deps.Backoff == nil {
-		deps.Backoff = stepfunctions.DefaultBackoff
+		deps.Backoff = awswait.DefaultBackoff
 	}
 	execution := operators.Link{Name: stepfunctions.ExecutionLinkName, XComKey: stepfunctions.ExecutionLinkKey}
 	return errors.Join(

@@ -15,6 +15,7 @@ import (
 	"gust/connections"
 	"gust/connections/awsconn"
 	"gust/triggers"
+	"gust/triggers/awswait"
 )
 
 // Kind is the trigger's kind.
@@ -87,17 +88,6 @@ func decode(raw json.RawMessage) (*Args, error) {
 	return args, nil
 }
 
-// state is what a wait remembers between looks: the job's last status, how many errors it met in a row, and how many of
-// them were Unclear.
-type state struct {
-	Status  string `json:"status,omitempty"`
-	Errors  int    `json:"errors,omitempty"`
-	Unclear int    `json:"unclear,omitempty"`
-}
-
-// maxUnclear is how many errors in a row that may or may not pass end the wait.
-const maxUnclear = 5
-
 // callTimeout bounds one call.
 const callTimeout = 30 * time.Second
 
@@ -111,25 +101,16 @@ func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wai
 			verdicts[i].Err = err
 			continue
 		}
-		l := &look{wait: &waits[i], args: args, now: now, verdict: &verdicts[i]}
-		if len(waits[i].State) > 0 {
-			if bad := json.Unmarshal(waits[i].State, &l.state); bad != nil {
-				l.state = state{}
-			}
-		}
-		looks = append(looks, l)
+		span := awswait.Span{Wait: &waits[i], Now: now, Delay: args.Delay, Deadline: args.Deadline, Together: true}
+		looks = append(looks, &look{Span: span, args: args, verdict: &verdicts[i]})
 	}
 	if len(looks) == 0 {
 		return verdicts
 	}
 	api, info, err := c.deps.Clients.Batch(ctx, c.deps.Connections, looks[0].args.Params)
 	if err != nil {
-		trouble := awsconn.Unclear
-		if connections.IsNotFound(err) {
-			trouble = awsconn.Final
-		}
 		for _, l := range looks {
-			l.trouble(trouble, err)
+			*l.verdict = l.Trouble(awswait.NoClient(err), err, l.again)
 		}
 		return verdicts
 	}
@@ -151,7 +132,7 @@ func describe(ctx context.Context, api API, info awsconn.Info, looks []*look) {
 	switch {
 	case ctx.Err() != nil:
 		for _, l := range looks {
-			*l.verdict = triggers.Verdict{Again: l.now}
+			*l.verdict = triggers.Verdict{Again: l.Now}
 		}
 		return
 	case err != nil && len(looks) > 1 && awsconn.TroubleOf(err) == awsconn.Final:
@@ -161,7 +142,7 @@ func describe(ctx context.Context, api API, info awsconn.Info, looks []*look) {
 		return
 	case err != nil:
 		for _, l := range looks {
-			l.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for AWS Batch job %s: %w", l.args.JobID, err))
+			*l.verdict = l.Trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for AWS Batch job %s: %w", l.args.JobID, err), l.again)
 		}
 		return
 	}
@@ -170,105 +151,61 @@ func describe(ctx context.Context, api API, info awsconn.Info, looks []*look) {
 		jobs[aws.ToString(out.Jobs[i].JobId)] = &out.Jobs[i]
 	}
 	for _, l := range looks {
-		l.judge(jobs[l.args.JobID])
+		*l.verdict = l.judge(jobs[l.args.JobID])
 	}
 }
 
 // look is one look at one job.
 type look struct {
-	wait    *triggers.Wait
+	awswait.Span
 	args    *Args
-	state   state
-	now     time.Time
 	info    awsconn.Info
 	verdict *triggers.Verdict
 }
 
-func (l *look) judge(d *types.JobDetail) {
+func (l *look) judge(d *types.JobDetail) triggers.Verdict {
 	if d == nil {
-		if l.now.Sub(l.wait.Since) < Settle {
-			*l.verdict = triggers.Verdict{Again: l.now.Add(2 * time.Second)}
-			return
+		if l.Waited() < Settle {
+			return triggers.Verdict{Again: l.Now.Add(2 * time.Second)}
 		}
-		*l.verdict = triggers.Verdict{Err: fmt.Errorf("AWS Batch does not know job %s (it forgets a job some days after its end)", l.args.JobID)}
-		return
+		return triggers.Verdict{Err: fmt.Errorf("AWS Batch does not know job %s (it forgets a job some days after its end)", l.args.JobID)}
 	}
 	status := string(d.Status)
 	if o := Ended(l.info, d); o != nil {
-		l.fire(o, status)
-		return
+		return l.fire(o, status)
 	}
-	l.again(status)
-	if status != l.state.Status || l.state.Errors > 0 {
-		l.remember(state{Status: status})
-		if l.verdict.Event == nil && status != l.state.Status {
-			l.verdict.Log = fmt.Sprintf("AWS Batch job (%s) status is %s", l.args.JobID, status)
-		}
+	v, past := l.again(status), l.Past()
+	if status == past.Status && past.Errors == 0 {
+		return v
 	}
+	raw, err := json.Marshal(awswait.State{Status: status})
+	if err != nil {
+		return triggers.Verdict{Err: err}
+	}
+	v.State = raw
+	if v.Event == nil && status != past.Status {
+		v.Log = fmt.Sprintf("AWS Batch job (%s) status is %s", l.args.JobID, status)
+	}
+	return v
 }
 
-func (l *look) fire(o *Outcome, status string) {
+func (l *look) fire(o *Outcome, status string) triggers.Verdict {
 	event, err := triggers.NewEvent(o)
 	if err != nil {
-		*l.verdict = triggers.Verdict{Err: err}
-		return
+		return triggers.Verdict{Err: err}
 	}
-	*l.verdict = triggers.Verdict{Event: event, Log: fmt.Sprintf("AWS Batch job (%s) status is %s", l.args.JobID, status)}
-}
-
-func (l *look) pastDeadline() bool {
-	return !l.args.Deadline.IsZero() && !l.now.Before(l.args.Deadline)
+	return triggers.Verdict{Event: event, Log: fmt.Sprintf("AWS Batch job (%s) status is %s", l.args.JobID, status)}
 }
 
 // again asks for the next look, or ends the wait at its deadline. what is the last thing known about the job.
-func (l *look) again(what string) {
-	if l.pastDeadline() {
-		l.fire(&Outcome{
+func (l *look) again(what string) triggers.Verdict {
+	if l.PastDeadline() {
+		return l.fire(&Outcome{
 			Status: StatusError, JobID: l.args.JobID, JobStatus: what, URL: LinkToJob(l.info, l.args.JobID).URL,
 			Message: fmt.Sprintf("AWS Batch job (%s) did not end within %s (it is %s); it goes on, and a retry of this task "+
 				"waits for it again; raise max_retries or poll_interval to wait longer",
-				l.args.JobID, l.args.Deadline.Sub(l.wait.Since).Round(time.Second), what),
+				l.args.JobID, l.args.Deadline.Sub(l.Wait.Since).Round(time.Second), what),
 		}, what)
-		return
 	}
-	*l.verdict = triggers.Verdict{Again: l.bounded(l.now.Add(interval(l.now.Sub(l.wait.Since), l.args.Delay, l.info)))}
-}
-
-func (l *look) bounded(at time.Time) time.Time {
-	if d := l.args.Deadline; !d.IsZero() && at.After(d) {
-		return d
-	}
-	return at
-}
-
-func (l *look) remember(s state) {
-	raw, err := json.Marshal(s)
-	if err != nil {
-		*l.verdict = triggers.Verdict{Err: err}
-		return
-	}
-	l.verdict.State = raw
-}
-
-// trouble judges an error of a call.
-func (l *look) trouble(kind awsconn.Trouble, err error) {
-	s := l.state
-	s.Errors++
-	if kind == awsconn.Unclear {
-		s.Unclear++
-	}
-	if kind == awsconn.Final || s.Unclear >= maxUnclear {
-		*l.verdict = triggers.Verdict{Err: err}
-		return
-	}
-	if l.pastDeadline() {
-		l.again("unknown: " + err.Error())
-		return
-	}
-	pause := min(time.Second<<min(s.Errors-1, 6), max(l.args.Delay, 10*time.Second))
-	*l.verdict = triggers.Verdict{Again: l.bounded(l.now.Add(pause))}
-	l.remember(s)
-	if s.Errors == 1 || kind == awsconn.Unclear {
-		l.verdict.Log = fmt.Sprintf("Waiter encountered retriable error: %s. Retrying...", err)
-	}
+	return triggers.Verdict{Again: l.Bounded(l.Now.Add(interval(l.Waited(), l.args.Delay, l.info)))}
 }

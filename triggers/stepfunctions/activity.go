@@ -14,6 +14,7 @@ import (
 
 	"gust/connections/awsconn"
 	"gust/triggers"
+	"gust/triggers/awswait"
 )
 
 // ActivityKind is the kind of the wait for a task of an activity.
@@ -79,13 +80,13 @@ func (c *activities) Check(ctx context.Context, now time.Time, waits []triggers.
 		if err != nil {
 			return triggers.Verdict{Err: err}
 		}
-		p := &poll{span: span{w, now, time.Minute, args.Deadline}, args: args}
-		if p.pastDeadline() {
+		p := &poll{Span: awswait.Span{Wait: w, Now: now, Delay: time.Minute, Deadline: args.Deadline}, args: args}
+		if p.PastDeadline() {
 			return p.end(ActivityTask{})
 		}
 		api, _, err := c.deps.Clients.SFN(ctx, c.deps.Connections, args.Params)
 		if err != nil {
-			return p.trouble(noClient(err), err, p.late)
+			return p.Trouble(awswait.NoClient(err), err, p.late)
 		}
 		return p.look(ctx, api)
 	})
@@ -93,7 +94,7 @@ func (c *activities) Check(ctx context.Context, now time.Time, waits []triggers.
 
 // poll is one long poll for one wait.
 type poll struct {
-	span
+	awswait.Span
 	args *ActivityArgs
 }
 
@@ -103,13 +104,13 @@ func (p *poll) look(ctx context.Context, api API) triggers.Verdict {
 	case err == nil && task != nil:
 		return p.end(*task)
 	case ctx.Err() != nil:
-		return triggers.Verdict{Again: p.now}
+		return triggers.Verdict{Again: p.Now}
 	case err != nil:
-		return p.trouble(PollTrouble(err), fmt.Errorf("waiting for a task of activity %s: %w", p.args.ActivityARN, err), p.late)
+		return p.Trouble(PollTrouble(err), fmt.Errorf("waiting for a task of activity %s: %w", p.args.ActivityARN, err), p.late)
 	}
 	// Measured from the beginning of the poll: one that lasted its minute is followed by the next at once.
 	return triggers.Verdict{
-		Again: p.now.Add(time.Second), State: p.clear(), Log: firstLine(p.wait, "Waiting for a task of activity "+p.args.ActivityARN),
+		Again: p.Now.Add(time.Second), State: p.Clear(), Log: firstLine(p.Wait, "Waiting for a task of activity "+p.args.ActivityARN),
 	}
 }
 

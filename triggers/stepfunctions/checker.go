@@ -14,6 +14,7 @@ import (
 	"gust/connections"
 	"gust/connections/awsconn"
 	"gust/triggers"
+	"gust/triggers/awswait"
 )
 
 // Kind is the trigger's kind.
@@ -136,7 +137,7 @@ func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wai
 			verdicts[i] = triggers.Verdict{Err: err}
 			continue
 		}
-		looks[i] = &look{span: span{&waits[i], now, args.Delay, args.Deadline}, args: args}
+		looks[i] = &look{Span: awswait.Span{Wait: &waits[i], Now: now, Delay: args.Delay, Deadline: args.Deadline}, args: args}
 		if first == nil {
 			first = looks[i]
 		}
@@ -200,7 +201,7 @@ func (c *checker) limiter(key string, info awsconn.Info) *rate.Limiter {
 
 // look is one look at one execution.
 type look struct {
-	span
+	awswait.Span
 	api  API
 	info awsconn.Info
 	args *Args
@@ -212,21 +213,21 @@ func (l *look) verdict(ctx context.Context) triggers.Verdict {
 	d, err := Describe(call, l.api, l.args.ExecutionARN)
 	switch {
 	case ctx.Err() != nil:
-		return triggers.Verdict{Again: l.now}
+		return triggers.Verdict{Again: l.Now}
 	case err != nil:
 		return l.failed(err)
 	}
 	before := l.args.Redrives > 0 && (d.RedriveCount == nil || *d.RedriveCount < l.args.Redrives)
-	if !before || l.waited() > Settle {
+	if !before || l.Waited() > Settle {
 		if o := Ended(call, l.api, l.info, d, l.args.WithOutput); o != nil {
 			return fire(o, string(d.Status))
 		}
 	}
 	v := l.again(string(d.Status))
-	if l.wait.Checks == 0 || d.Status != types.ExecutionStatusRunning {
+	if l.Wait.Checks == 0 || d.Status != types.ExecutionStatusRunning {
 		v.Log = "Status of step function execution is: " + string(d.Status)
 	}
-	v.State = l.clear()
+	v.State = l.Clear()
 	return v
 }
 
@@ -240,34 +241,34 @@ func fire(o *Outcome, status string) triggers.Verdict {
 
 // again asks for the next look, or ends the wait at its deadline. what is the last thing known about the execution.
 func (l *look) again(what string) triggers.Verdict {
-	if l.pastDeadline() {
+	if l.PastDeadline() {
 		return fire(&Outcome{
 			Status: StatusError, ExecutionARN: l.args.ExecutionARN, ExecutionStatus: what,
 			Message: fmt.Sprintf("Waiter error: max attempts reached: execution %s did not end within %s (it is %s); "+
 				"it goes on, and a retry of this task waits for it again; raise waiter_max_attempts or waiter_delay to wait longer",
-				l.args.ExecutionARN, l.args.Deadline.Sub(l.wait.Since).Round(time.Second), what),
+				l.args.ExecutionARN, l.args.Deadline.Sub(l.Wait.Since).Round(time.Second), what),
 			URL: LinkToExecution(l.info, l.args.ExecutionARN).URL,
 		}, what)
 	}
-	next := Interval(l.waited(), l.args.Delay, l.info)
+	next := Interval(l.Waited(), l.args.Delay, l.info)
 	if l.args.Pace != nil {
-		next = l.args.Pace.Next(l.now)
+		next = l.args.Pace.Next(l.Now)
 	}
-	return triggers.Verdict{Again: l.bounded(l.now.Add(next))}
+	return triggers.Verdict{Again: l.Bounded(l.Now.Add(next))}
 }
 
 // failed judges an error of DescribeExecution.
 func (l *look) failed(err error) triggers.Verdict {
 	var missing *types.ExecutionDoesNotExist
 	if errors.As(err, &missing) {
-		if l.waited() < Settle {
-			return triggers.Verdict{Again: l.now.Add(time.Second)}
+		if l.Waited() < Settle {
+			return triggers.Verdict{Again: l.Now.Add(time.Second)}
 		}
 		return triggers.Verdict{Err: fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err)}
 	}
-	return l.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err), l.again)
+	return l.Trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for execution %s: %w", l.args.ExecutionARN, err), l.again)
 }
 
 func (l *look) noClient(err error) triggers.Verdict {
-	return l.trouble(noClient(err), err, l.again)
+	return l.Trouble(awswait.NoClient(err), err, l.again)
 }

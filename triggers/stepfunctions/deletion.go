@@ -13,6 +13,7 @@ import (
 
 	"gust/connections/awsconn"
 	"gust/triggers"
+	"gust/triggers/awswait"
 )
 
 // DeletionKind is the kind of the wait for a state machine that is being deleted.
@@ -71,10 +72,10 @@ func (c *deletions) Check(ctx context.Context, now time.Time, waits []triggers.W
 		if err != nil {
 			return triggers.Verdict{Err: err}
 		}
-		d := &deletion{span: span{w, now, args.Delay, args.Deadline}, args: args}
+		d := &deletion{Span: awswait.Span{Wait: w, Now: now, Delay: args.Delay, Deadline: args.Deadline}, args: args}
 		api, info, err := c.deps.Clients.SFN(ctx, c.deps.Connections, args.Params)
 		if err != nil {
-			return d.trouble(noClient(err), err, d.late)
+			return d.Trouble(awswait.NoClient(err), err, d.late)
 		}
 		return d.look(ctx, api, info)
 	})
@@ -82,7 +83,7 @@ func (c *deletions) Check(ctx context.Context, now time.Time, waits []triggers.W
 
 // deletion is one look at one state machine.
 type deletion struct {
-	span
+	awswait.Span
 	args *DeletionArgs
 }
 
@@ -97,15 +98,15 @@ func (d *deletion) look(ctx context.Context, api API, info awsconn.Info) trigger
 	case errors.As(err, &missing):
 		return d.end(&Deletion{Status: StatusSuccess, StateMachineARN: d.args.StateMachineARN})
 	case ctx.Err() != nil:
-		return triggers.Verdict{Again: d.now}
+		return triggers.Verdict{Again: d.Now}
 	case err != nil:
-		return d.trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for state machine %s to be gone: %w", d.args.StateMachineARN, err), d.late)
-	case d.pastDeadline():
+		return d.Trouble(awsconn.TroubleOf(err), fmt.Errorf("waiting for state machine %s to be gone: %w", d.args.StateMachineARN, err), d.late)
+	case d.PastDeadline():
 		return d.late(string(out.Status))
 	}
 	return triggers.Verdict{
-		Again: d.bounded(d.now.Add(Interval(d.waited(), d.args.Delay, info))), State: d.clear(),
-		Log: firstLine(d.wait, "Status of state machine is: "+string(out.Status)),
+		Again: d.Bounded(d.Now.Add(Interval(d.Waited(), d.args.Delay, info))), State: d.Clear(),
+		Log: firstLine(d.Wait, "Status of state machine is: "+string(out.Status)),
 	}
 }
 
@@ -122,7 +123,7 @@ func (d *deletion) late(what string) triggers.Verdict {
 		Status: StatusError, StateMachineARN: d.args.StateMachineARN,
 		Message: fmt.Sprintf("state machine %s is not gone after %s (it is %s): Step Functions waits for its running "+
 			"executions to come to their next state; raise waiter_max_attempts or waiter_delay to wait longer",
-			d.args.StateMachineARN, d.args.Deadline.Sub(d.wait.Since).Round(time.Second), what),
+			d.args.StateMachineARN, d.args.Deadline.Sub(d.Wait.Since).Round(time.Second), what),
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 
 	"gust/operators"
+	"gust/triggers/awswait"
 	"gust/triggers/stepfunctions"
 )
 
@@ -21,7 +22,7 @@ type Deps struct {
 	// DefaultDeferrable is [operators] default_deferrable; nil leaves it to the operator.
 	DefaultDeferrable *bool
 	// Backoff is the pause before the n-th repetition (from 1) of a call that was throttled; nil means the default.
-	Backoff stepfunctions.Backoff
+	Backoff awswait.Backoff
 }
 
 // Runner runs a command line with an input and returns how it ended; an error says that it did not come to its end.
@@ -53,7 +54,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		return errors.New("operators/stepfunctions/activity: Deps needs Clients and Run")
 	}
 	if deps.Backoff == nil {
-		deps.Backoff = stepfunctions.DefaultBackoff
+		deps.Backoff = awswait.DefaultBackoff
 	}
 	return r.Register(operators.Spec{
 		Name:    "StepFunctionActivityOperator",

@@ -9,6 +9,7 @@ import (
 	"errors"
 
 	"gust/operators"
+	"gust/triggers/awswait"
 	"gust/triggers/stepfunctions"
 )
 
@@ -20,7 +21,7 @@ type Deps struct {
 	// DefaultDeferrable is [operators] default_deferrable; nil leaves it to the operator.
 	DefaultDeferrable *bool
 	// Backoff is the pause before the n-th repetition (from 1) of a call that was throttled; nil means the default.
-	Backoff stepfunctions.Backoff
+	Backoff awswait.Backoff
 }
 
 // Diagnose returns what is wrong with a definition of a STANDARD or EXPRESS state machine.
@@ -42,7 +43,7 @@ func Register(r *operators.Registry, deps Deps) error {
 		return errors.New("operators/stepfunctions/statemachine: Deps needs Clients")
 	}
 	if deps.Backoff == nil {
-		deps.Backoff = stepfunctions.DefaultBackoff
+		deps.Backoff = awswait.DefaultBackoff
 	}
 	link := []operators.Link{{Name: stepfunctions.MachineLinkName, XComKey: stepfunctions.MachineLinkKey}}
 	return errors.Join(

@@ -1,4 +1,4 @@
-package stepfunctions
+package awswait
 
 import (
 	"context"
@@ -16,8 +16,8 @@ type Backoff func(n int) time.Duration
 // DefaultBackoff pauses 1 s, 2 s, 4 s ... up to 30 s.
 func DefaultBackoff(n int) time.Duration { return min(time.Second<<min(n-1, 5), 30*time.Second) }
 
-// maxRepeats bounds how often a call is repeated; with the default pauses that is about four minutes.
-const maxRepeats = 12
+// MaxRepeats bounds how often a call is repeated; with the default pauses that is about four minutes.
+const MaxRepeats = 12
 
 // Repeat calls until the call succeeds or fails for good. Throttling, faults of the service and lost connections are
 // repeated with pauses, and so is what also reports, if it is given.
@@ -33,7 +33,7 @@ func (b Backoff) Repeat(
 			return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 		}
 		passes := awsconn.TroubleOf(err) == awsconn.Passing || also != nil && also(err)
-		if !passes || n > maxRepeats {
+		if !passes || n > MaxRepeats {
 			return err // the SDK's errors name the operation
 		}
 		log.Warn(fmt.Sprintf("%s met an error that may pass, repeating: %s", what, err))
