@@ -320,7 +320,7 @@ func (w *work) running(ctx context.Context, trigger *triggers.Trigger) (string, 
 			return args.JobID, nil
 		}
 	}
-	id, err := pullText(ctx, w.t)
+	id, err := operators.PullText(ctx, w.t, keyJobID)
 	if err != nil || id != "" {
 		return id, err
 	}

@@ -53,23 +53,6 @@ func pullRecord(raw json.RawMessage, ok bool, err error) (record, bool, error) {
 	return r, r.Name != "", nil
 }
 
-func pullText(ctx context.Context, t operators.Task) (string, error) {
-	raw, ok, err := t.XComPull(ctx, "", keyJobID)
-	if err != nil || !ok {
-		return "", err
-	}
-	return text(raw), nil
-}
-
-// text reads a JSON string; anything else is "".
-func text(raw json.RawMessage) string {
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return ""
-	}
-	return s
-}
-
 // maxName is the longest job name.
 const maxName = 128
 
@@ -112,7 +95,7 @@ var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 // job returns the id of this attempt's job: the one it submitted before a crash, that of the previous try if it still
 // runs, or a new one.
 func (w *work) job(ctx context.Context) (string, error) {
-	id, err := pullText(ctx, w.t)
+	id, err := operators.PullText(ctx, w.t, keyJobID)
 	if err != nil {
 		return "", err
 	}
@@ -154,7 +137,7 @@ func (w *work) previous(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	id := text(raw)
+	id := operators.Text(raw)
 	if !ok || id == "" {
 		rec, recorded, err := pullRecord(w.t.PreviousXCom(ctx, keyRecord))
 		if err != nil || !recorded {

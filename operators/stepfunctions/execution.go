@@ -59,23 +59,6 @@ func pullRecord(ctx context.Context, t operators.Task) (record, bool, error) {
 	return r, r.ExecutionARN != "", nil
 }
 
-func pullText(ctx context.Context, t operators.Task, key string) (string, error) {
-	raw, ok, err := t.XComPull(ctx, "", key)
-	if err != nil || !ok {
-		return "", err
-	}
-	return text(raw), nil
-}
-
-// text reads a JSON string; anything else is "".
-func text(raw json.RawMessage) string {
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return ""
-	}
-	return s
-}
-
 // execution returns the ARN of this attempt's execution: the one it started before a crash, that of the previous try if
 // it still runs, one that is redriven, or a new one.
 func (w *start) execution(ctx context.Context, afresh bool) (string, error) {
@@ -84,7 +67,7 @@ func (w *start) execution(ctx context.Context, afresh bool) (string, error) {
 		return "", err
 	}
 	w.redrives = rec.Redrives
-	arn, err := pullText(ctx, w.t, keyARN)
+	arn, err := operators.PullText(ctx, w.t, keyARN)
 	if err != nil {
 		return "", err
 	}
@@ -118,7 +101,7 @@ func (w *start) previous(ctx context.Context) (string, error) {
 	if err != nil || !ok {
 		return "", err
 	}
-	arn := text(raw)
+	arn := operators.Text(raw)
 	if !w.machine.Runs(arn) {
 		return "", nil
 	}

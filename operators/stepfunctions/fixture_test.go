@@ -76,7 +76,7 @@ func (b *bench) mustStart(t *testing.T, params map[string]any) operators.Result 
 // arn is the ARN that the task pushed.
 func (b *bench) arn(t *testing.T) string {
 	t.Helper()
-	return text(json.RawMessage(b.task.XCom("execution_arn")))
+	return operators.Text(json.RawMessage(b.task.XCom("execution_arn")))
 }
 
 // fire checks the deferral's trigger as the loop does, and resumes the task with the event.

@@ -58,14 +58,14 @@ func (r *RedriveExecution) redriven(ctx context.Context, j *job) (done bool, err
 	if recorded {
 		j.redrives = rec.Redrives
 	}
-	if arn, err := pullText(ctx, j.t, keyARN); err != nil || arn != "" {
+	if arn, err := operators.PullText(ctx, j.t, keyARN); err != nil || arn != "" {
 		return false, err // parked, or waited for, before a crash
 	}
 	raw, ok, err := j.t.PreviousXCom(ctx, keyARN)
 	if err != nil {
 		return false, err
 	}
-	if !recorded && ok && text(raw) == r.ExecutionARN {
+	if !recorded && ok && operators.Text(raw) == r.ExecutionARN {
 		d, err := j.describe(ctx, r.ExecutionARN)
 		if err != nil {
 			return false, err

@@ -177,7 +177,7 @@ func runningARN(ctx context.Context, t operators.Task, trigger *triggers.Trigger
 			return args.ExecutionARN, nil
 		}
 	}
-	arn, err := pullText(ctx, t, keyARN)
+	arn, err := operators.PullText(ctx, t, keyARN)
 	if err != nil || arn != "" {
 		return arn, err
 	}
