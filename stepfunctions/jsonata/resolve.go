@@ -241,15 +241,20 @@ func markPlain(path *expr) {
 	}
 }
 
+// subject resolves what a filter or a focus belongs to: step, which is the last one of result where that is a path.
+func (r *resolver) subject(e *expr) (result, step *expr, err error) {
+	result, err = r.resolve(e)
+	if err != nil || result.form != formPath {
+		return result, result, err
+	}
+	result.plain = false
+	return result, result.last(), nil
+}
+
 func (r *resolver) filter(e *expr) (*expr, error) {
-	result, err := r.resolve(e.lhs)
+	result, step, err := r.subject(e.lhs)
 	if err != nil {
 		return nil, err
-	}
-	step := result
-	if result.form == formPath {
-		step = result.last()
-		result.plain = false
 	}
 	if step.group != nil {
 		return nil, failure("S0209", e.pos, "")
@@ -318,14 +323,9 @@ func (r *resolver) sort(e *expr) (*expr, error) {
 }
 
 func (r *resolver) focus(e *expr) (*expr, error) {
-	result, err := r.resolve(e.lhs)
+	result, step, err := r.subject(e.lhs)
 	if err != nil {
 		return nil, err
-	}
-	step := result
-	if result.form == formPath {
-		step = result.last()
-		result.plain = false
 	}
 	switch {
 	case step.stages != nil || step.predicates != nil:
