@@ -50,7 +50,7 @@ func (b *bench) compareBash(ctx context.Context, parallelism int) (engine, plain
 	}
 	var engineRates, plainRates []float64
 	for range b.profile.pairs {
-		took, err := forkAndExec(ctx, n, parallelism)
+		took, err := forkAndExec(ctx, "bash", "true", n, parallelism)
 		if err != nil {
 			return 0, 0, withStop(ctx, e, err)
 		}
@@ -63,9 +63,9 @@ func (b *bench) compareBash(ctx context.Context, parallelism int) (engine, plain
 	return median(engineRates), median(plainRates), withStop(ctx, e, nil)
 }
 
-// forkAndExec starts n times bash -c true, so many at once, and waits for their ends.
-func forkAndExec(ctx context.Context, n, parallelism int) (time.Duration, error) {
-	path, err := exec.LookPath("bash")
+// forkAndExec starts a program n times with -c and what it is to do, so many at once, and waits for their ends.
+func forkAndExec(ctx context.Context, program, what string, n, parallelism int) (time.Duration, error) {
+	path, err := exec.LookPath(program)
 	if err != nil {
 		return 0, err
 	}
@@ -80,9 +80,7 @@ func forkAndExec(ctx context.Context, n, parallelism int) (time.Duration, error)
 	for i := range parallelism {
 		workers.Go(func() {
 			for range todo {
-				if err := exec.CommandContext(ctx, path, "-c", "true").Run(); err != nil {
-					failures[i] = errors.Join(failures[i], err)
-				}
+				failures[i] = errors.Join(failures[i], exec.CommandContext(ctx, path, "-c", what).Run())
 			}
 		})
 	}

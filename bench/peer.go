@@ -75,11 +75,11 @@ func (b *bench) peer(ctx context.Context) ([]result, error) {
 // annotate says what was measured, and what the machine can do at best.
 func annotate(ctx context.Context, rates, memories []result) ([]result, error) {
 	const processes, atOnce = 200, 8
-	alone, err := forkAndExec(ctx, processes, 1)
+	alone, err := forkAndExec(ctx, "bash", "true", processes, 1)
 	if err != nil {
 		return nil, err
 	}
-	together, err := forkAndExec(ctx, processes, atOnce)
+	together, err := forkAndExec(ctx, "bash", "true", processes, atOnce)
 	if err != nil {
 		return nil, err
 	}
