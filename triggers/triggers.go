@@ -36,6 +36,8 @@ type Wait struct {
 	// Since is when the task was parked; Checks counts the checks made so far (not across restarts).
 	Since  time.Time
 	Checks int
+	// News is what events have told about the wait's subject, oldest first; only Hear is given any.
+	News []json.RawMessage
 }
 
 // Verdict is the answer to one Wait. Exactly one of Event, Again, Err is set.
@@ -75,6 +77,36 @@ type Checker interface {
 	// Check looks at every wait once and answers in the same order. It must return when ctx ends; the loop then
 	// treats all of them as not looked at. now is the loop's clock.
 	Check(ctx context.Context, now time.Time, waits []Wait) []Verdict
+}
+
+// Placed is a Checker whose groups reach different services. Groups of one place share the bound on checks at one time,
+// so that a slow or throttled service delays nobody but itself. Without it all groups of a kind are at one place.
+type Placed interface {
+	// Place names the service behind a key: an endpoint, an account and region.
+	Place(key string) string
+}
+
+// Hearer is a Checker whose waits may also end by news: events that come from outside and name what they are about.
+// News are hints. They may be repeated, late, out of order, lost, or about things that nobody waits for; checks go on.
+type Hearer interface {
+	// Subject names what a wait is about, in the words of the news: the ARN of an execution. "" is nothing.
+	Subject(args json.RawMessage) (string, error)
+	// Hear judges waits by their News, as Check does, perhaps beside a Check of the same key. Again says when to look
+	// next; the loop keeps an earlier time that it has.
+	Hear(ctx context.Context, now time.Time, waits []Wait) []Verdict
+}
+
+// News is one event from outside about a subject.
+type News struct {
+	Kind    string // of the triggers that it may concern
+	Subject string
+	Text    json.RawMessage
+}
+
+// Explainer is a Checker that chooses between ways to look at the waits of a key.
+type Explainer interface {
+	// Explain tells people how the waits of this key were looked at last and why, in one line each; nil before a look.
+	Explain(key string) []string
 }
 
 // Registry maps kinds to checkers.
