@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
+
 	"syscall"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"gust/dag"
 	"gust/internal/app"
 	"gust/internal/config"
+	"gust/internal/footprint"
 )
 
 func (c *cli) standaloneCommand() *cobra.Command {
@@ -69,7 +70,7 @@ func (c *cli) serve(cmd *cobra.Command, standalone bool, trigger []string) error
 	if d.Service != nil {
 		d.Log.Info("the embedded Step Functions service listens", "endpoint", d.Service.Endpoint(), "aws_conn_id", "aws_default")
 	}
-	debug.FreeOSMemory() // what the start used and an idle daemon does not
+	footprint.Release()
 	shown := c.showRuns(cmd.Context(), d, scr, trigger)
 	var failure error
 	select {
