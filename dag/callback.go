@@ -1,6 +1,9 @@
 package dag
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // CallbackEvent says when a callback is called, by Airflow's parameter names.
 type CallbackEvent string
@@ -13,6 +16,9 @@ const (
 	OnRetry    CallbackEvent = "on_retry_callback"
 	OnSkipped  CallbackEvent = "on_skipped_callback" // the task itself decided to be skipped
 	OnDeadline CallbackEvent = "deadline"
+	// StopAttempt is no callback of a pipeline: an attempt was taken away, and what it has started outside is to be stopped.
+	// It is stored with the change that takes the attempt away, so that a crash right after it leaves nothing behind.
+	StopAttempt CallbackEvent = "stop"
 )
 
 // Callback is an operator that is run when an event happens, beside the tasks of the run: it has no row and no state,
@@ -59,4 +65,31 @@ type CallbackRequest struct {
 	// Reason is the error of a failure, or why the run ended or is late.
 	Reason string    `json:"reason,omitempty"`
 	At     time.Time `json:"at"`
+}
+
+// Parameters of a StopAttempt: the wait of the attempt, if it was deferred.
+const (
+	stopKind = "kind"
+	stopArgs = "args"
+)
+
+// StopRequest asks for what the task instance's attempt has started to be stopped. It has no ID yet.
+func StopRequest(ti *TaskInstance, reason string, at time.Time) CallbackRequest {
+	c := CallbackRequest{
+		Key: ti.Key, TryNumber: ti.TryNumber, Callback: Callback{Event: StopAttempt, Operator: ti.Operator}, Reason: reason, At: at,
+	}
+	if d := ti.Deferral; d != nil {
+		c.Callback.Params = map[string]any{stopKind: d.Kind, stopArgs: string(d.Args)}
+	}
+	return c
+}
+
+// Wait is the wait of the attempt that a StopAttempt is about, nil when it was not deferred.
+func (c *Callback) Wait() *Deferral {
+	kind, _ := c.Params[stopKind].(string)
+	args, _ := c.Params[stopArgs].(string)
+	if c.Event != StopAttempt || kind == "" {
+		return nil
+	}
+	return &Deferral{Kind: kind, Args: json.RawMessage(args)}
 }

@@ -160,7 +160,7 @@ func (l *Loop) carryOut(c *dag.CallbackRequest) bool {
 		if l.ctx.Err() != nil {
 			return false
 		}
-		final := try >= l.opts.Tries || operators.NoRetry(err)
+		final := try >= l.tries(c) || operators.NoRetry(err)
 		l.opts.Log.Warn("a callback failed", "callback", string(c.Callback.Event), "operator", c.Callback.Operator, "about", about(c),
 			"try", try, "given_up", final, "error", err)
 		if final {
@@ -173,8 +173,22 @@ func (l *Loop) carryOut(c *dag.CallbackRequest) bool {
 			timer.Stop()
 			return false
 		}
-		delay *= 2
+		delay = min(2*delay, maxDelay)
 	}
+}
+
+const (
+	// maxDelay is the longest time between two tries.
+	maxDelay = time.Minute
+	// stopTries is how often at least the stop of an attempt is tried: what is left running may cost money.
+	stopTries = 12
+)
+
+func (l *Loop) tries(c *dag.CallbackRequest) int {
+	if c.Callback.Event == dag.StopAttempt {
+		return max(stopTries, l.opts.Tries)
+	}
+	return l.opts.Tries
 }
 
 func about(c *dag.CallbackRequest) string {
@@ -189,8 +203,11 @@ func (l *Loop) try(c *dag.CallbackRequest) error {
 	ctx, cancel := context.WithTimeoutCause(l.ctx, l.opts.Timeout, fmt.Errorf("the callback took longer than %s", l.opts.Timeout))
 	defer cancel()
 	w, err := l.concerned(ctx, c)
-	if err != nil {
+	if err != nil || w == nil {
 		return err
+	}
+	if c.Callback.Event == dag.StopAttempt {
+		return l.stopAttempt(ctx, c, w)
 	}
 	h := l.opts.Env.Open(w, deaf{})
 	defer h.Close()
@@ -217,7 +234,15 @@ func (l *Loop) try(c *dag.CallbackRequest) error {
 	return err
 }
 
-// concerned builds the work of a callback: its operator in the place of the task that it is about.
+// stopAttempt stops what an attempt has started that was taken away.
+func (l *Loop) stopAttempt(ctx context.Context, c *dag.CallbackRequest, w *executor.Work) error {
+	h := l.opts.Env.Open(w, deaf{})
+	defer h.Close()
+	return h.Stop(ctx, nil, c.Reason, attempt.Trigger(w.Instance.Deferral), l.opts.Timeout)
+}
+
+// concerned builds the work of a callback: its operator in the place of the task that it is about. There is none when an
+// attempt is to be stopped that was not deferred, and another one has begun: what it had started is that one's now.
 func (l *Loop) concerned(ctx context.Context, c *dag.CallbackRequest) (*executor.Work, error) {
 	run, err := l.opts.Store.RunGet(ctx, c.Run())
 	if err != nil {
@@ -237,8 +262,15 @@ func (l *Loop) concerned(ctx context.Context, c *dag.CallbackRequest) (*executor
 		if err != nil {
 			return nil, err
 		}
+		wait := c.Callback.Wait()
+		if c.Callback.Event == dag.StopAttempt && wait == nil && ti.TryNumber != c.TryNumber {
+			return nil, nil
+		}
 		instance = *ti
-		instance.TryNumber, instance.Deferral = c.TryNumber, nil
+		instance.TryNumber, instance.Deferral = c.TryNumber, wait
+	}
+	if c.Callback.Event == dag.StopAttempt {
+		return &executor.Work{DAG: d, Task: &task, Run: *run, Instance: instance}, nil
 	}
 	task.Operator, task.Params, task.Mapped = c.Callback.Operator, c.Callback.Params, nil
 	return &executor.Work{DAG: d, Task: &task, Run: *run, Instance: instance}, nil

@@ -19,6 +19,7 @@ import (
 	"gust/runner/attempt/attempttest"
 	"gust/runner/callback"
 	"gust/store"
+	"gust/triggers"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,9 +27,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // house is a loop over one run of DAG "d" with task "t", whose callbacks run a function.
 type house struct {
 	*callback.Loop
-	mu   sync.Mutex
-	done []int64
-	log  strings.Builder
+	operator string // of the task
+	mu       sync.Mutex
+	done     []int64
+	log      strings.Builder
 }
 
 func (h *house) CallbackDone(id int64) {
@@ -55,20 +57,24 @@ func (h *house) TaskInstanceGet(_ context.Context, key dag.Key) (*dag.TaskInstan
 }
 
 func (h *house) DagVersionGet(context.Context, string) (*dag.DAG, error) {
-	return &dag.DAG{ID: "d", Tasks: []*dag.Task{{ID: "t", Operator: "other"}}}, nil
+	return &dag.DAG{ID: "d", Tasks: []*dag.Task{{ID: "t", Operator: h.operator}}}, nil
 }
 
 func start(t *testing.T, run func(ctx context.Context, t operators.Task) (operators.Result, error)) *house {
 	t.Helper()
-	h := &house{}
+	h := &house{operator: "other"}
+	h.begin(t, &attempttest.Op{OnExecute: run})
+	return h
+}
+
+func (h *house) begin(t *testing.T, op *attempttest.Op) {
+	t.Helper()
 	h.Loop = callback.New(callback.Options{
-		Store: h, Log: slog.New(slog.NewTextHandler(h, nil)), Workers: 2,
-		Env: &attempt.Env{Operators: attempttest.Registry(t, &attempttest.Op{OnExecute: run})},
+		Store: h, Log: slog.New(slog.NewTextHandler(h, nil)), Workers: 2, Env: &attempt.Env{Operators: attempttest.Registry(t, op)},
 	})
 	if err := h.Start(t.Context(), h); err != nil {
 		t.Fatal(err)
 	}
-	return h
 }
 
 func (h *house) stop(t *testing.T) {
@@ -121,6 +127,45 @@ func TestCallbackIsTriedAgainAndGivenUp(t *testing.T) {
 		}
 		if !strings.Contains(h.log.String(), "no answer") || !strings.Contains(h.log.String(), "given_up=true") {
 			t.Errorf("log: %s", h.log.String())
+		}
+	})
+}
+
+// TestStopAttempt: what an attempt has started that was taken away is stopped, patiently; but not what another try has
+// taken over.
+func TestStopAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var stopped []string
+		failures := 5
+		h := &house{operator: "deferring"}
+		h.begin(t, &attempttest.Op{OnStop: func(_ context.Context, task operators.Task, reason string, trigger *triggers.Trigger) error {
+			if failures > 0 {
+				failures--
+				return errors.New("no answer")
+			}
+			text := task.Attempt().String() + " " + reason
+			if trigger != nil {
+				text += " " + trigger.Kind + string(trigger.Args)
+			}
+			stopped = append(stopped, text)
+			return nil
+		}})
+		ti := dag.TaskInstance{
+			Key: request(0, "").Key, TryNumber: 2, Operator: "deferring", Deferral: &dag.Deferral{Kind: "wait", Args: []byte(`{"of":1}`)},
+		}
+		for i, try := range []int{2, 5, 4} { // the task is in its fifth try
+			ti.TryNumber = try
+			c := dag.StopRequest(&ti, "marked", time.Now())
+			c.ID = int64(i + 1)
+			h.Notify(c)
+			time.Sleep(5 * time.Minute)
+			ti.Deferral = nil
+		}
+		h.stop(t)
+		want := []string{`d.t r try 2 marked wait{"of":1}`, "d.t r try 5 marked"}
+		if !slices.Equal(stopped, want) || !slices.Equal(h.done, []int64{1, 2, 3}) {
+			t.Errorf("stopped %q, done %v", stopped, h.done)
 		}
 	})
 }

@@ -400,7 +400,7 @@ func (s *State) abort(r *run, begun dag.State, spare bool, reason string) {
 			continue
 		}
 		to := dag.StateSkipped
-		if s.stop(t.row.Attempt(), reason) {
+		if s.stop(t, reason) {
 			to, t.row.Error = begun, reason
 		}
 		s.release(t, heldSlot|heldPool)
@@ -410,16 +410,18 @@ func (s *State) abort(r *run, begun dag.State, spare bool, reason string) {
 }
 
 // stop ends an attempt wherever it is held and reports whether it was. In the executor it keeps its place until it has
-// reported its end.
-func (s *State) stop(a dag.Attempt, reason string) bool {
-	if s.out.has(a) {
+// reported its end. That what it has started is to be stopped is stored too: the process may die before it has done so.
+func (s *State) stop(t *task, reason string) bool {
+	a := t.row.Attempt()
+	switch {
+	case s.out.has(a):
 		s.d.Effects = append(s.d.Effects, Kill{a, reason})
-		return true
-	}
-	if s.parked.has(a) {
+	case s.parked.has(a):
 		s.parked.remove(a)
-		s.d.Effects = append(s.d.Effects, Drop{a, reason})
-		return true
+		s.d.Effects = append(s.d.Effects, Drop{Attempt: a}) // the request stops what it waits for
+	default:
+		return false
 	}
-	return false
+	s.call(dag.StopRequest(&t.row, reason, s.now))
+	return true
 }

@@ -119,12 +119,26 @@ func (t *transaction) clearTask(c store.ClearTask, at time.Time) error {
 	return t.updateTask(&change)
 }
 
+// underWay reports whether an attempt of the task instance may have something running.
+func underWay(ti *dag.TaskInstance) bool {
+	switch ti.State {
+	case dag.StateScheduled, dag.StateQueued, dag.StateRunning, dag.StateRestarting, dag.StateDeferred, dag.StateUpForReschedule:
+		return ti.TryNumber > 0
+	}
+	return false
+}
+
 func (t *transaction) setTask(m store.SetTask, at time.Time) error {
 	ti, err := t.task(m.Key)
 	if err != nil {
 		return err
 	}
 	change := store.TaskChange{From: ti.State, FromTry: ti.TryNumber}
+	if underWay(ti) {
+		if err := t.requestStop(dag.StopRequest(ti, "the task was marked "+string(m.State), at)); err != nil {
+			return err
+		}
+	}
 	ti.State, ti.NotBefore, ti.Deferral = m.State, time.Time{}, nil
 	if ti.StartDate.IsZero() {
 		ti.StartDate = at

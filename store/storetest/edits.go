@@ -59,7 +59,9 @@ func testClear(t *testing.T, s store.Store) {
 	}
 	missing := key
 	missing.TaskID = "b"
-	err = s.EditApply(t.Context(), &store.Edit{Tasks: []store.SetTask{{Key: key, State: dag.StateSuccess}, {Key: missing}}})
+	err = s.EditApply(t.Context(), &store.Edit{
+		At: Time(12), Tasks: []store.SetTask{{Key: key, State: dag.StateSuccess}, {Key: missing}},
+	})
 	wantError(t, err, store.ErrNotFound, "b")
 	got, err = s.TaskInstanceGet(t.Context(), key)
 	noError(t, err)
@@ -88,6 +90,40 @@ func testMark(t *testing.T, s store.Store) {
 	if got.State != dag.RunQueued {
 		t.Errorf("opened again: %+v", got)
 	}
+}
+
+// testMarkStops: that something is to be stopped is stored together with the mark of a task that is at work.
+func testMarkStops(t *testing.T, s store.Store) {
+	run := CreateRun(t, s, Started(NewRun("orders", 1), "v1"),
+		NewTask(NewRun("orders", 1).RunKey, "parked"), NewTask(NewRun("orders", 1).RunKey, "works"), NewTask(NewRun("orders", 1).RunKey, "idle"))
+	edit := store.Edit{At: Time(7)}
+	for task, state := range map[string]dag.State{"parked": dag.StateDeferred, "works": dag.StateRunning, "idle": dag.StateUpForRetry} {
+		ti, err := s.TaskInstanceGet(t.Context(), NewTask(run.RunKey, task).Key)
+		noError(t, err)
+		begun := *ti
+		begun.State, begun.TryNumber, begun.StartDate, begun.NotBefore, begun.Operator = state, 2, Time(1), Time(9), "Op"
+		if state == dag.StateDeferred {
+			begun.Deferral = &dag.Deferral{Kind: "some.wait", Args: []byte(`{"of":1}`), Since: Time(2)}
+		}
+		Commit(t, s, &store.Changes{Tasks: []store.TaskChange{{From: ti.State, FromTry: ti.TryNumber, Task: begun}}})
+		edit.Tasks = append(edit.Tasks, store.SetTask{Key: ti.Key, State: dag.StateFailed})
+	}
+	noError(t, s.EditApply(t.Context(), &edit))
+	snap, err := s.EngineLoad(t.Context())
+	noError(t, err)
+	got := map[string]*dag.Deferral{}
+	var ids []int64
+	for _, c := range snap.Callbacks {
+		if c.Callback.Event != dag.StopAttempt || c.TryNumber != 2 || c.Callback.Operator != "Op" || c.ID >= 0 || !c.At.Equal(Time(7)) {
+			t.Errorf("%+v", c)
+		}
+		got[c.TaskID] = c.Callback.Wait()
+		ids = append(ids, c.ID)
+	}
+	equal(t, "what is to be stopped", map[string]*dag.Deferral{
+		"parked": {Kind: "some.wait", Args: []byte(`{"of":1}`)}, "works": nil,
+	}, got)
+	Commit(t, s, &store.Changes{CallbacksDone: ids})
 }
 
 func testNotes(t *testing.T, s store.Store) {

@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"backfills":           testBackfills,
 		"assets":              testAssets,
 		"callbacks":           testCallbacks,
+		"mark stops":          testMarkStops,
 		"variables":           testVariables,
 		"connections":         testConnections,
 		"pools":               testPools,

@@ -1,0 +1,42 @@
+package plan_test
+
+import (
+	"testing"
+
+	"gust/dag"
+	"gust/runner/executor"
+	"gust/runner/plan"
+	"gust/runner/plan/plantest"
+)
+
+// TestStopSurvivesACrash: when the plan ends attempts on its own, that they are to be stopped is stored with their end. A
+// process that dies between the two does so after its next start.
+func TestStopSurvivesACrash(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan.Config{Slots: 4, StateLag: -1})
+	w.step(load(plantest.Build("etl fail_fast\nfalls\nparked\nworks")))
+	w.trigger(manual("etl", "m1", epoch))
+	key := func(id string) dag.Key { return dag.Key{DagID: "etl", RunID: "m1", TaskID: id, MapIndex: -1} }
+	w.report(executor.Report{
+		Attempt: w.try(key("parked")), Kind: executor.Deferred, Deferral: &dag.Deferral{Kind: "some.wait", Args: []byte(`{"of":1}`), Since: epoch},
+	})
+	w.crashing = afterCommit
+	w.report(executor.Report{Attempt: w.try(key("falls")), Kind: executor.Failed})
+	w.step()
+	stops := map[string]string{}
+	for _, c := range w.notified {
+		if c.Callback.Event == dag.StopAttempt {
+			kind := ""
+			if wait := c.Callback.Wait(); wait != nil {
+				kind = wait.Kind
+			}
+			stops[c.TaskID] = kind
+		}
+	}
+	if len(stops) != 2 || stops["parked"] != "some.wait" || stops["works"] != "" {
+		t.Errorf("to be stopped after the crash: %q", stops)
+	}
+	if len(w.killed) > 0 || len(w.parked) > 0 {
+		t.Errorf("killed %v, parked %v", w.killed, w.parked)
+	}
+}
