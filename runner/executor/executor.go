@@ -113,6 +113,9 @@ type Report struct {
 	// NoRetry makes a failure final; RetryAfter is the least delay before a retry.
 	NoRetry    bool
 	RetryAfter time.Duration
+	// Unstopped, with the end of an attempt, is why what it has started was to be stopped, which failed and is to be tried
+	// again.
+	Unstopped string
 	// Deferral belongs to Deferred, Parked, Fired and Noted.
 	Deferral     *dag.Deferral
 	RescheduleAt time.Time

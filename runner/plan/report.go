@@ -21,8 +21,12 @@ func (s *State) report(r *executor.Report) bool {
 	if t == nil || t.row.TryNumber != r.Attempt.TryNumber {
 		return false
 	}
+	was := t.row
 	if !s.accept(t, r) {
 		return false
+	}
+	if r.Unstopped != "" {
+		s.call(dag.StopRequest(&was, r.Unstopped, s.now))
 	}
 	for _, x := range r.XComs {
 		x.Key, x.Try = t.row.Key, r.Attempt.TryNumber

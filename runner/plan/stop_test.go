@@ -40,3 +40,17 @@ func TestStopSurvivesACrash(t *testing.T) {
 		t.Errorf("killed %v, parked %v", w.killed, w.parked)
 	}
 }
+
+// TestStopIsTriedAgain: what an attempt could not stop at its end is asked for.
+func TestStopIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan.Config{Slots: 4, StateLag: -1})
+	w.step(load(plantest.Build("etl\nworks")))
+	w.trigger(manual("etl", "m1", epoch))
+	key := dag.Key{DagID: "etl", RunID: "m1", TaskID: "works", MapIndex: -1}
+	w.report(executor.Report{Attempt: w.try(key), Kind: executor.Failed, Unstopped: "it ran too long"})
+	if len(w.notified) != 1 || w.notified[0].Key != key || w.notified[0].TryNumber != 1 ||
+		w.notified[0].Callback.Event != dag.StopAttempt || w.notified[0].Reason != "it ran too long" {
+		t.Errorf("asked for: %+v", w.notified)
+	}
+}

@@ -161,30 +161,40 @@ func (w *Worker) conclude(ctx context.Context, h *attempt.Handle, c *call) execu
 	var killed *operators.KilledError
 	switch {
 	case errors.As(cause, &killed):
-		w.stop(ctx, h, c, killed.Reason)
-		return h.Failure(cause)
+		return w.fail(ctx, h, c, killed.Reason, cause)
 	case errors.Is(cause, operators.ErrKilled):
-		w.stop(ctx, h, c, cause.Error())
-		return h.Failure(cause)
+		return w.fail(ctx, h, c, cause.Error(), cause)
 	case c.err == nil, cause == nil:
+		unstopped := ""
 		if d := h.Work().Instance.Deferral; c.err != nil && d != nil && d.TimedOut {
-			w.stop(ctx, h, c, c.err.Error())
+			unstopped = w.stop(ctx, h, c, c.err.Error())
 		}
-		return h.Outcome(c.res, c.err, false)
+		report := h.Outcome(c.res, c.err, false)
+		report.Unstopped = unstopped
+		return report
 	case errors.Is(cause, operators.ErrExecutionTimeout):
-		w.stop(ctx, h, c, cause.Error())
-		if errors.Is(c.err, cause) || errors.Is(c.err, context.DeadlineExceeded) || errors.Is(c.err, context.Canceled) {
-			return h.Failure(cause)
+		err := cause
+		if !errors.Is(c.err, cause) && !errors.Is(c.err, context.DeadlineExceeded) && !errors.Is(c.err, context.Canceled) {
+			//nolint:errorlint // the time limit decides about the retry, not the operator's error
+			err = fmt.Errorf("%w; then: %v", cause, c.err)
 		}
-		//nolint:errorlint // the time limit decides about the retry, not the operator's error
-		return h.Failure(fmt.Errorf("%w; then: %v", cause, c.err))
+		return w.fail(ctx, h, c, cause.Error(), err)
 	}
 	h.Log().Info("the operator ended with: " + c.err.Error())
 	return interrupted(h)
 }
 
-// stop stops the remote job of an attempt that will not go on. Its failure is in the attempt's log and changes nothing.
-func (w *Worker) stop(ctx context.Context, h *attempt.Handle, c *call, reason string) {
+// fail ends an attempt that will not go on with err: first what it has started is stopped.
+func (w *Worker) fail(ctx context.Context, h *attempt.Handle, c *call, reason string, err error) executor.Report {
+	unstopped := w.stop(ctx, h, c, reason)
+	report := h.Failure(err)
+	report.Unstopped = unstopped
+	return report
+}
+
+// stop stops the remote job of an attempt that will not go on. It returns the reason when that fails, which Stop has logged:
+// it is to be tried again.
+func (w *Worker) stop(ctx context.Context, h *attempt.Handle, c *call, reason string) (unstopped string) {
 	var trigger *triggers.Trigger
 	switch {
 	case c.res.Deferral != nil:
@@ -192,7 +202,10 @@ func (w *Worker) stop(ctx context.Context, h *attempt.Handle, c *call, reason st
 	case h.Work().Instance.Deferral != nil:
 		trigger = attempt.Trigger(h.Work().Instance.Deferral)
 	}
-	_ = h.Stop(ctx, c.op, reason, trigger, w.StopTimeout) // logged by Stop
+	if err := h.Stop(ctx, c.op, reason, trigger, w.StopTimeout); err != nil {
+		return reason
+	}
+	return ""
 }
 
 func interrupted(h *attempt.Handle) executor.Report {

@@ -281,6 +281,9 @@ func TestExecutionTimeout(t *testing.T) {
 			if stops++; ctx.Err() != nil || (trigger != nil) != (stops == 2) || !strings.Contains(reason, "5s") {
 				t.Errorf("ctx %v, reason %q, trigger %v", ctx.Err(), reason, trigger)
 			}
+			if stops == 2 {
+				return errors.New("no answer")
+			}
 			return nil
 		}
 		w := attempttest.Work("t", "deferring", nil)
@@ -291,7 +294,7 @@ func TestExecutionTimeout(t *testing.T) {
 			got.Error != "execution_timeout exceeded: the task ran longer than 5s" {
 			t.Errorf("got %+v", got)
 		}
-		if took := time.Since(began); took != 6*time.Second || stops != 1 {
+		if took := time.Since(began); took != 6*time.Second || stops != 1 || got.Unstopped != "" {
 			t.Errorf("took %s, %d stops", took, stops)
 		}
 		// What was deferred has used its time up already.
@@ -302,7 +305,9 @@ func TestExecutionTimeout(t *testing.T) {
 			return hang(0)(ctx, task)
 		}
 		began = time.Now()
-		if got = b.run(t.Context(), t, w); got.Kind != executor.Failed || time.Since(began) != 2*time.Second {
+		// Its Stop fails, and is to be tried again.
+		if got = b.run(t.Context(), t, w); got.Kind != executor.Failed || time.Since(began) != 2*time.Second ||
+			!strings.Contains(got.Unstopped, "5s") {
 			t.Errorf("after %s: %+v", time.Since(began), got)
 		}
 	})
