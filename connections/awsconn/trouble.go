@@ -19,8 +19,8 @@ const (
 	Final Trouble = iota
 	// Passing: throttling, a fault of the service, a lost connection. It costs no attempt.
 	Passing
-	// Unclear: it may pass, such as credentials that cannot be fetched just now, or not, such as a missing region. It is
-	// borne a few times.
+	// Unclear: it may pass, such as credentials that have expired or cannot be fetched just now, or not, such as a missing
+	// region. It is borne a few times.
 	Unclear
 )
 
@@ -35,6 +35,16 @@ var passing = map[string]bool{
 	"PriorRequestNotComplete": true, "TransactionInProgressException": true, "BandwidthLimitExceeded": true,
 }
 
+// expired are codes of credentials whose time is over. New ones may come at any moment, in the connection or from where
+// the SDK gets them.
+var expired = map[string]bool{"ExpiredTokenException": true, "ExpiredToken": true, "RequestExpired": true}
+
+// CredentialsExpired reports whether a call was refused because its credentials have expired.
+func CredentialsExpired(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && expired[api.ErrorCode()]
+}
+
 // TroubleOf classifies the error of a call.
 func TroubleOf(err error) Trouble {
 	var status *smithyhttp.ResponseError
@@ -45,8 +55,11 @@ func TroubleOf(err error) Trouble {
 	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		if passing[api.ErrorCode()] || api.ErrorFault() == smithy.FaultServer {
+		switch code := api.ErrorCode(); {
+		case passing[code] || api.ErrorFault() == smithy.FaultServer:
 			return Passing
+		case expired[code]:
+			return Unclear
 		}
 		return Final
 	}

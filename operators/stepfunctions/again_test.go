@@ -108,6 +108,37 @@ func TestRetryWithoutThePreviousExecution(t *testing.T) {
 	}
 }
 
+// A try that was taken away after its execution was started, and before its ARN was known, is followed by one that goes on
+// with the execution.
+func TestRetryAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	for _, started := range []bool{true, false} {
+		b := setUp(t)
+		params := with(plainStart, "deferrable", true)
+		before := executions + "of-the-try-before"
+		b.Update(before, func(e *stepfunctionstest.Execution) { e.Status = "FAILED" })
+		b.task.Previous["execution_arn"] = before
+		lost := errors.New("lost")
+		b.task.OnPush = func(k string, _ json.RawMessage) error {
+			if k == "execution_arn" || !started && k == "_state_machine_executions_details" {
+				return lost
+			}
+			return nil
+		}
+		if !started {
+			b.Fail("StartExecution", stepfunctionstest.Fault{Code: "InvalidArn"})
+		}
+		if _, err := b.start(t, params); err == nil {
+			t.Fatal("no error")
+		}
+		b.task = b.task.NextTry(t)
+		b.mustStart(t, params)
+		if n := b.Executions(); n != 2 {
+			t.Errorf("started %v: %d executions, want the one before and one more\n%s", started, n, b.task.LogText())
+		}
+	}
+}
+
 // A new try that re-attached to an execution which was being stopped starts a new one instead of failing.
 func TestRetryMeetsAStoppedExecution(t *testing.T) {
 	t.Parallel()
@@ -221,7 +252,7 @@ func TestRedriveCrashes(t *testing.T) {
 	t.Parallel()
 	params := with(plainStart, "is_redrive_execution", true, "name", "x", "deferrable", true, "state_machine_input", "{}")
 	for _, key := range []string{"_execution_attempt", "execution_arn"} {
-		for _, after := range []string{"RUNNING", "FAILED"} {
+		for _, after := range []string{"RUNNING", "FAILED", "SUCCEEDED"} {
 			b := setUp(t)
 			b.Update(executions+"x", func(e *stepfunctionstest.Execution) { e.Status, e.Redrivable = "FAILED", true })
 			crash := errors.New("crash")
@@ -236,6 +267,7 @@ func TestRedriveCrashes(t *testing.T) {
 			}
 			b.task.OnPush = nil
 			b.Update(executions+"x", func(e *stepfunctionstest.Execution) {
+				e.Redriven = e.Redriven.Add(-time.Hour) // the clocks differ
 				if e.RedriveCount > 0 {
 					e.Status = after
 				}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,25 +98,52 @@ func (w *start) execution(ctx context.Context, afresh bool) (string, error) {
 
 // previous looks at the execution of the previous try. It returns its ARN when this attempt goes on with it.
 func (w *start) previous(ctx context.Context) (string, error) {
-	raw, ok, err := w.t.PreviousXCom(ctx, keyARN)
-	if err != nil || !ok {
+	arns, err := w.candidates(ctx)
+	if err != nil {
 		return "", err
 	}
-	arn := operators.Text(raw)
-	if !w.machine.Runs(arn) {
-		return "", nil
-	}
-	d, err := w.describe(ctx, arn)
-	if err != nil {
-		var missing *types.ExecutionDoesNotExist
-		if !errors.As(err, &missing) {
-			if ctx.Err() != nil || awsconn.TroubleOf(err) != awsconn.Final {
-				return "", fmt.Errorf("looking at the execution of the previous try: %w", err)
-			}
-			w.t.Log().Warn("the execution of the previous try cannot be looked at; starting a new one: " + err.Error())
+	for _, arn := range arns {
+		d, err := w.describe(ctx, arn)
+		if err == nil {
+			return w.follow(ctx, arn, d)
 		}
-		return "", nil
+		var missing *types.ExecutionDoesNotExist
+		if errors.As(err, &missing) {
+			continue
+		}
+		if ctx.Err() != nil || awsconn.TroubleOf(err) != awsconn.Final {
+			return "", fmt.Errorf("looking at the execution of the previous try: %w", err)
+		}
+		w.t.Log().Warn("the execution of the previous try cannot be looked at; starting a new one: " + err.Error())
 	}
+	return "", nil
+}
+
+// candidates are the executions that earlier tries have started, as far as they came to know: the one that the last of
+// them was about to start, if its name is of our making, and the one that was known last.
+func (w *start) candidates(ctx context.Context) ([]string, error) {
+	var arns []string
+	raw, ok, err := w.t.PreviousXCom(ctx, keyRecord)
+	if err != nil {
+		return nil, err
+	}
+	var rec record
+	// Of a name that the user has chosen, the execution may be somebody else's.
+	if ok && w.Name == nil && json.Unmarshal(raw, &rec) == nil && w.machine.Runs(rec.ExecutionARN) {
+		arns = append(arns, rec.ExecutionARN)
+	}
+	raw, ok, err = w.t.PreviousXCom(ctx, keyARN)
+	if err != nil {
+		return nil, err
+	}
+	if arn := operators.Text(raw); ok && w.machine.Runs(arn) && !slices.Contains(arns, arn) {
+		arns = append(arns, arn)
+	}
+	return arns, nil
+}
+
+// follow decides what to do about an execution of the previous try.
+func (w *start) follow(ctx context.Context, arn string, d *sfn.DescribeExecutionOutput) (string, error) {
 	switch d.Status {
 	case types.ExecutionStatusRunning, types.ExecutionStatusPendingRedrive:
 		if !w.waits() {
@@ -235,7 +263,9 @@ func (j *job) redrive(ctx context.Context, arn string, rec record, recorded bool
 		}
 		return "", err
 	}
-	if recorded && (d.Status == types.ExecutionStatusRunning || rec.since(d.RedriveDate)) {
+	// Redrives are counted; their dates are those of another clock.
+	done := func() bool { return rec.Redrives > 0 && aws.ToInt32(d.RedriveCount) >= rec.Redrives }
+	if recorded && (d.Status == types.ExecutionStatusRunning || done()) {
 		j.t.Log().Info("This attempt was interrupted; going on with the execution it redrove: " + arn)
 		return arn, nil
 	}
@@ -255,8 +285,11 @@ func (j *job) redrive(ctx context.Context, arn string, rec record, recorded bool
 	})
 	var refused *types.ExecutionNotRedrivable
 	if errors.As(err, &refused) {
+		if d, err = j.describe(ctx, arn); err == nil && done() { // the answer to an earlier request was lost
+			return arn, nil
+		}
 		return "", operators.Failf("execution %s cannot be redriven: %w; StepFunctionStartExecutionOperator "+
-			"with retry_mode: new and is_redrive_execution: false starts a new one", arn, err)
+			"with retry_mode: new and is_redrive_execution: false starts a new one", arn, refused)
 	}
 	if err != nil {
 		return "", err

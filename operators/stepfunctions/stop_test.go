@@ -87,6 +87,27 @@ func TestStop(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
+	t.Run("the start is still under way", func(t *testing.T) {
+		t.Parallel()
+		b := setUp(t)
+		crash := errors.New("crash")
+		b.task.OnPush = func(k string, _ json.RawMessage) error {
+			if k == "execution_arn" {
+				return crash
+			}
+			return nil
+		}
+		if _, err := b.start(t, params); !errors.Is(err, crash) {
+			t.Fatal(err)
+		}
+		b.Fail("StopExecution", stepfunctionstest.Fault{Code: "ExecutionDoesNotExist"}, stepfunctionstest.Fault{Code: "ExecutionDoesNotExist"})
+		if err := stop(t, b, params, operators.Result{}); err != nil {
+			t.Fatal(err)
+		}
+		if e, _ := b.Get(executions + b.Calls("StartExecution")[0].Input["name"].(string)); e.Status != "ABORTED" {
+			t.Errorf("%+v", e)
+		}
+	})
 	t.Run("nothing started", func(t *testing.T) {
 		t.Parallel()
 		b := setUp(t)

@@ -136,7 +136,7 @@ func outcome(t operators.Task, event triggers.Event) (*stepfunctions.Outcome, er
 func (p *Waiting) stop(
 	ctx context.Context, t operators.Task, deps *Deps, params awsconn.Params, reason string, trigger *triggers.Trigger,
 ) error {
-	arn, err := runningARN(ctx, t, trigger)
+	arn, started, err := runningARN(ctx, t, trigger)
 	if err != nil || arn == "" || stepfunctions.IsExpress(arn) {
 		return err
 	}
@@ -150,13 +150,20 @@ func (p *Waiting) stop(
 	}
 	cause := fmt.Sprintf("task %s of DAG %s, run %s, try %d: %s",
 		t.Attempt().TaskID, t.Attempt().DagID, t.Attempt().RunID, t.Attempt().TryNumber, reason)
-	err = deps.repeat(ctx, t, "StopExecution "+arn, func() error {
+	call := func() error {
 		_, err := api.StopExecution(ctx, &sfn.StopExecutionInput{
 			ExecutionArn: aws.String(arn), Error: aws.String(stopError), Cause: aws.String(cause),
 		})
 		return err
-	})
+	}
+	err = deps.repeat(ctx, t, "StopExecution "+arn, call)
 	var missing *types.ExecutionDoesNotExist
+	for n := 1; errors.As(err, &missing) && !started && n <= lateStarts; n++ {
+		if err := triggers.Pause(ctx, deps.Backoff(n)); err != nil {
+			return fmt.Errorf("stopping execution %s: %w", arn, err)
+		}
+		err = deps.repeat(ctx, t, "StopExecution "+arn, call)
+	}
 	if errors.As(err, &missing) {
 		return nil
 	}
@@ -166,24 +173,28 @@ func (p *Waiting) stop(
 	return err
 }
 
+// lateStarts is how often an execution that is not there is looked for again, when the attempt was ended while it started
+// it: the request may still be under way.
+const lateStarts = 3
+
 // stopError is the error code of an execution that was stopped with its task.
 const stopError = "Gust.TaskStopped"
 
 // runningARN is the execution this attempt started, or was about to start; "" when there is none.
-func runningARN(ctx context.Context, t operators.Task, trigger *triggers.Trigger) (string, error) {
+func runningARN(ctx context.Context, t operators.Task, trigger *triggers.Trigger) (arn string, started bool, err error) {
 	if trigger != nil && trigger.Kind == stepfunctions.Kind {
 		var args stepfunctions.Args
 		if err := json.Unmarshal(trigger.Args, &args); err == nil && args.ExecutionARN != "" {
-			return args.ExecutionARN, nil
+			return args.ExecutionARN, true, nil
 		}
 	}
-	arn, err := operators.PullText(ctx, t, keyARN)
+	arn, err = operators.PullText(ctx, t, keyARN)
 	if err != nil || arn != "" {
-		return arn, err
+		return arn, true, err
 	}
 	rec, ok, err := pullRecord(ctx, t)
 	if err != nil || !ok {
-		return "", err
+		return "", false, err
 	}
-	return rec.ExecutionARN, nil
+	return rec.ExecutionARN, false, nil
 }
