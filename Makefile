@@ -10,7 +10,7 @@ LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build run test test-short lint bench fuzz clean
+.PHONY: help build run test test-short lint bench faults fuzz clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ $(LINT):
 bench: build ## Measure throughput, latency and footprint (BENCH=quick for a run under 50 s)
 	./scripts/bench-tools.sh $(TOOLS)
 	GUST_TEST_TOOLS=$(TOOLS) go run ./bench -profile $(or $(BENCH),full) -gust bin/gust
+
+faults: ## Drive the daemon through FAULTS (default 1000) random faults; SEED=n replays one sequence
+	GUST_TEST_FAULTS=$(or $(FAULTS),1000) GUST_TEST_SEED=$(SEED) go test ./cmd/gust/daemontest -run '^TestFaults$$' -v -count 1 -timeout 60m
 
 fuzz: ## Fuzz every parser for FUZZTIME (default 20s) each
 	./scripts/fuzz.sh $(or $(FUZZTIME),20s)

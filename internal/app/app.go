@@ -53,6 +53,9 @@ type Options struct {
 	Environ []string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Around stands between the database and everybody who uses it: it is given the opened store and returns the one to
+	// use. nil leaves it as it is.
+	Around func(store.Store) store.Store
 }
 
 // Open opens the home of a configuration, creating it and migrating its database as needed.
@@ -73,6 +76,9 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 		return nil, err
 	}
 	a.Store = settings
+	if opts.Around != nil {
+		a.Store = opts.Around(settings)
+	}
 	if opts.StorePath != "" {
 		own, err := openStore(ctx, cfg, opts.StorePath, opts.Now)
 		if err != nil {

@@ -149,7 +149,7 @@ func (c *crash) checkRuns() {
 	})
 	want := map[string]int{"ticks": c.all["ticks"].slots}
 	for n := range c.created {
-		want[triggered[n%len(triggered)]]++
+		want[c.menu[n%len(c.menu)]]++
 	}
 	want["child"] = children * want["parent"]
 	for id := range c.all {
@@ -241,7 +241,7 @@ func (c *crash) checkJournalOf(dagID, taskID string, want end, begun map[string]
 			tries++
 		}
 	}
-	if tries != len(runs)*want.try || len(runs) == 0 && c.created >= len(triggered) {
+	if tries != len(runs)*want.try || len(runs) == 0 && c.created >= len(c.menu) {
 		c.t.Errorf("the journal tells of %d tries in %d runs of %s.%s, want %d each", tries, len(runs), dagID, taskID,
 			want.try)
 	}
@@ -280,7 +280,7 @@ func (c *crash) checkExecutions(counts map[string]int) {
 	c.t.Helper()
 	want := map[string]bool{}
 	for n := range c.created {
-		id := triggered[n%len(triggered)]
+		id := c.menu[n%len(c.menu)]
 		for taskID, tries := range c.all[id].executions {
 			for try := range tries {
 				want[fmt.Sprintf("%s crash-%d %s %d", id, n, taskID, try+1)] = true

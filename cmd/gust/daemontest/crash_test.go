@@ -49,6 +49,7 @@ type crash struct {
 	*house
 	rng     *rand.Rand
 	all     map[string]pipeline
+	menu    []string // the DAGs that supply triggers, in turn
 	args    []string // of the daemon
 	watched []string // files whose changes are effects to kill after
 	created int
@@ -86,7 +87,7 @@ func newCrash(t *testing.T, args ...string) *crash {
 		"core.parallelism": "12", "core.killed_task_cleanup_time": "1", "scheduler.graceful_stop_timeout": "5",
 		"stepfunctions.handlers": `{work: "sleep 300 >/dev/null 2>&1 & sleep 0.05; cat; kill $!"}`,
 	})
-	c := &crash{house: h, rng: random(t), all: pipelines(), args: args, over: map[string]int{}}
+	c := &crash{house: h, rng: random(t), all: pipelines(), menu: triggered, args: args, over: map[string]int{}}
 	for name, text := range machines {
 		h.write("machines/"+name+".asl.json", text)
 	}
@@ -180,7 +181,7 @@ func (c *crash) supply() {
 			States: []dag.RunState{dag.RunQueued, dag.RunRunning}, Types: []dag.RunType{dag.RunManual},
 		})
 		for range atOnce - len(busy) {
-			c.trigger(a, triggered[c.created%len(triggered)], "crash-"+strconv.Itoa(c.created))
+			c.trigger(a, c.menu[c.created%len(c.menu)], "crash-"+strconv.Itoa(c.created))
 			c.created++
 		}
 	})
@@ -198,7 +199,7 @@ func (c *crash) unfinished(a *app.App, busy, ticks []dag.Run) {
 	}
 }
 
-// triggered are the DAGs that supply triggers, in turn.
+// triggered are the DAGs that crash tests trigger.
 var triggered = []string{"orders", "waits", "retries", "fan", "parent", "orders", "doomed", "waits"}
 
 // finish lets a last daemon end everything.

@@ -18,6 +18,9 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(faultyVar) != "" {
+		os.Exit(faultyDaemon())
+	}
 	dir, err := os.MkdirTemp("", "gust-daemontest-")
 	if err == nil {
 		binary = filepath.Join(dir, "gust")

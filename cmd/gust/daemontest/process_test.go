@@ -5,8 +5,10 @@ package daemontest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,22 +18,29 @@ import (
 
 // daemon is a started program.
 type daemon struct {
-	h    *house
-	cmd  *exec.Cmd
-	log  transcript
-	done chan struct{} // the process has ended
-	read chan struct{} // all of its output has been read
+	h      *house
+	cmd    *exec.Cmd
+	log    transcript
+	orders io.Writer     // of a faulty daemon
+	done   chan struct{} // the process has ended
+	read   chan struct{} // all of its output has been read
 }
 
 // start starts a command, usually a daemon, and returns at once.
 func (h *house) start(args ...string) *daemon {
 	h.t.Helper()
+	return h.launch(exec.Command(binary, args...))
+}
+
+// launch starts a process of the house.
+func (h *house) launch(cmd *exec.Cmd) *daemon {
+	h.t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	d := &daemon{h: h, cmd: exec.Command(binary, args...), done: make(chan struct{}), read: make(chan struct{})}
-	d.cmd.Env, d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = h.env, h.dir, w, w
+	d := &daemon{h: h, cmd: cmd, done: make(chan struct{}), read: make(chan struct{})}
+	d.cmd.Env, d.cmd.Dir, d.cmd.Stdout, d.cmd.Stderr = append(d.cmd.Env, h.env...), h.dir, w, w
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = d.cmd.Start()
 	_ = w.Close() // the child has its own
@@ -82,19 +91,26 @@ func (d *daemon) ready() *daemon {
 // says waits until the output holds text.
 func (d *daemon) says(text string) {
 	d.h.t.Helper()
+	if !d.saysOrEnds(text) {
+		d.h.t.Fatalf("the process ended with code %d without saying %q:\n%s", d.code(), text, d.log.tail(40))
+	}
+}
+
+// saysOrEnds waits until the output holds text; false when the process ended without it.
+func (d *daemon) saysOrEnds(text string) bool {
+	d.h.t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for {
 		found, changed := d.log.has(text)
 		if found {
-			return
+			return true
 		}
 		select {
 		case <-changed:
 		case <-d.read:
-			if found, _ = d.log.has(text); !found {
-				d.h.t.Fatalf("the process ended with code %d without saying %q:\n%s", d.code(), text, d.log.tail(40))
-			}
+			found, _ = d.log.has(text)
+			return found
 		case <-deadline.C:
 			d.h.t.Fatalf("the process did not say %q within %s:\n%s", text, patience, d.log.tail(40))
 		}
@@ -120,7 +136,10 @@ func (d *daemon) exit() int {
 	select {
 	case <-d.done:
 	case <-time.After(patience):
-		d.h.t.Fatalf("the process does not end:\n%s", d.log.tail(40))
+		d.signal(syscall.SIGQUIT) // it says where it hangs
+		<-d.done
+		<-d.read
+		d.h.t.Fatalf("the process does not end:\n%s", d.log.tail(400))
 	}
 	<-d.read
 	return d.code()
@@ -174,6 +193,8 @@ func (l *transcript) String() string {
 
 func (l *transcript) tail(n int) string {
 	lines := strings.Split(strings.TrimSpace(l.String()), "\n")
+	// That the journal's name is known when a file is read is of no interest here, and is said for every task.
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, "$JOURNAL was replaced") })
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 

@@ -27,6 +27,12 @@ type pipeline struct {
 	tasks map[string]end
 	// executions are the executions that one run starts: by task, how many, one for each try.
 	executions map[string]int
+	// waits are the tasks that end as their executions do.
+	waits map[string]bool
+	// mapped is how many instances a mapped task has.
+	mapped map[string]int
+	// falls says that its commands end in the middle.
+	falls bool
 	// slots is the number of runs that the schedule makes; 0 for a DAG that is triggered.
 	slots int
 	// inner DAGs are triggered by others only.
@@ -99,7 +105,7 @@ func pipelines() map[string]pipeline {
 		"retries": retries(),
 		"fan":     fan(),
 		"doomed": {
-			text: head("doomed", "") + bash("falls", "kill $one $two; exit 7"), run: dag.RunFailed,
+			text: head("doomed", "") + bash("falls", "kill $one $two; exit 7"), run: dag.RunFailed, falls: true,
 			tasks: map[string]end{"falls": {dag.StateFailed, 1}},
 		},
 		"ticks": {
@@ -162,6 +168,7 @@ func waits() pipeline {
 		bash("join", "sleep 0.02", "dependencies: [held, parked, poke, reschedule]")
 	return pipeline{
 		text: text, run: dag.RunSuccess, executions: map[string]int{"held": 1, "parked": 1, "begin": 1},
+		waits: map[string]bool{"held": true, "parked": true},
 		tasks: map[string]end{"held": done, "parked": done, "begin": done, "poke": done, "reschedule": done, "join": done},
 	}
 }
@@ -177,6 +184,7 @@ func retries() pipeline {
 		bash("end", ":", "trigger_rule: all_done", "dependencies: [flaky, never, rescue]")
 	return pipeline{
 		text: text, run: dag.RunSuccess, executions: map[string]int{"refused": 2},
+		waits: map[string]bool{"refused": true},
 		tasks: map[string]end{"flaky": {dag.StateSuccess, 3}, "refused": {dag.StateFailed, 2},
 			"never": {dag.StateUpstreamFailed, 0}, "rescue": done, "end": done},
 	}
