@@ -10,14 +10,15 @@ import (
 	"gust/triggers"
 )
 
-// DefaultStopTimeout bounds a Stopper's Stop.
-const DefaultStopTimeout = 60 * time.Second
+// DefaultStopTimeout bounds a Stopper's Stop. It holds up a daemon that stops; what it was too short for is tried again
+// later (dag.StopRequest).
+const DefaultStopTimeout = 15 * time.Second
 
 var errStopTimeout = errors.New("stopping took too long")
 
 // Stop asks the task's operator, if it is a Stopper, to stop what it has outside this process. op may be nil: then it
-// is made anew. ctx may have ended already: the call has its own time, timeout (0 means DefaultStopTimeout). The
-// outcome is logged to the attempt's log; the error is for the daemon's.
+// is made anew. The call gets timeout at most (0 means DefaultStopTimeout). The outcome is logged to the attempt's log;
+// the error is for the daemon's.
 func (h *Handle) Stop(
 	ctx context.Context, op operators.Operator, reason string, trigger *triggers.Trigger, timeout time.Duration,
 ) error {
@@ -29,7 +30,7 @@ func (h *Handle) Stop(
 	if timeout <= 0 {
 		timeout = DefaultStopTimeout
 	}
-	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), timeout, errStopTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errStopTimeout)
 	defer cancel()
 	done := make(chan error, 1) // one that is given up may still answer
 	go func() {
@@ -44,7 +45,9 @@ func (h *Handle) Stop(
 		select { // a Stop that heeds ctx has its own, better error
 		case err = <-done:
 		case <-time.After(time.Second):
-			err = fmt.Errorf("%w: no answer within %s", errStopTimeout, timeout)
+			if err = context.Cause(ctx); errors.Is(err, errStopTimeout) {
+				err = fmt.Errorf("%w: no answer within %s", err, timeout)
+			}
 		}
 	}
 	if err != nil {

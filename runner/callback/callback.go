@@ -238,7 +238,7 @@ func (l *Loop) try(c *dag.CallbackRequest) error {
 func (l *Loop) stopAttempt(ctx context.Context, c *dag.CallbackRequest, w *executor.Work) error {
 	h := l.opts.Env.Open(w, deaf{})
 	defer h.Close()
-	return h.Stop(ctx, nil, c.Reason, attempt.Trigger(w.Instance.Deferral), l.opts.Timeout)
+	return h.Stop(ctx, nil, c.Reason, attempt.Trigger(w.Instance.Deferral), 0)
 }
 
 // concerned builds the work of a callback: its operator in the place of the task that it is about. There is none when an

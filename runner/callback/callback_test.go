@@ -39,6 +39,13 @@ func (h *house) CallbackDone(id int64) {
 	h.done = append(h.done, id)
 }
 
+// finished are the callbacks that were reported.
+func (h *house) finished() []int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.done)
+}
+
 func (h *house) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -104,8 +111,8 @@ func TestCallbackSeesWhatItIsAbout(t *testing.T) {
 		h.Notify(request(1, dag.OnFailure)) // is under way already
 		synctest.Wait()
 		h.stop(t)
-		if !slices.Equal(seen, []string{"d.t r try 2 plain boom boom"}) || !slices.Equal(h.done, []int64{1}) {
-			t.Errorf("seen %q, done %v", seen, h.done)
+		if !slices.Equal(seen, []string{"d.t r try 2 plain boom boom"}) || !slices.Equal(h.finished(), []int64{1}) {
+			t.Errorf("seen %q, done %v", seen, h.finished())
 		}
 	})
 }
@@ -122,8 +129,8 @@ func TestCallbackIsTriedAgainAndGivenUp(t *testing.T) {
 		h.Notify(request(1, dag.OnSuccess))
 		time.Sleep(time.Minute)
 		h.stop(t)
-		if !slices.Equal(at, []time.Duration{0, 2 * time.Second, 6 * time.Second}) || !slices.Equal(h.done, []int64{1}) {
-			t.Errorf("tried at %v, done %v", at, h.done)
+		if !slices.Equal(at, []time.Duration{0, 2 * time.Second, 6 * time.Second}) || !slices.Equal(h.finished(), []int64{1}) {
+			t.Errorf("tried at %v, done %v", at, h.finished())
 		}
 		if !strings.Contains(h.log.String(), "no answer") || !strings.Contains(h.log.String(), "given_up=true") {
 			t.Errorf("log: %s", h.log.String())
@@ -164,8 +171,32 @@ func TestStopAttempt(t *testing.T) {
 		}
 		h.stop(t)
 		want := []string{`d.t r try 2 marked wait{"of":1}`, "d.t r try 5 marked"}
-		if !slices.Equal(stopped, want) || !slices.Equal(h.done, []int64{1, 2, 3}) {
-			t.Errorf("stopped %q, done %v", stopped, h.done)
+		if !slices.Equal(stopped, want) || !slices.Equal(h.finished(), []int64{1, 2, 3}) {
+			t.Errorf("stopped %q, done %v", stopped, h.finished())
+		}
+	})
+}
+
+// TestStopAttemptIsKept: a stop that has no answer does not hold up the loop's own, and is asked for after the next start.
+func TestStopAttemptIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{operator: "deferring"}
+		h.begin(t, &attempttest.Op{OnStop: func(ctx context.Context, _ operators.Task, _ string, _ *triggers.Trigger) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		ti := dag.TaskInstance{Key: request(0, "").Key, TryNumber: 5, Operator: "deferring"}
+		h.Notify(dag.StopRequest(&ti, "marked", time.Now()))
+		synctest.Wait()
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := h.Stop(ctx); err != nil || time.Since(began) != 2*time.Second {
+			t.Errorf("stopped after %s: %v", time.Since(began), err)
+		}
+		if done := h.finished(); len(done) > 0 {
+			t.Errorf("done %v, nothing was", done)
 		}
 	})
 }
@@ -186,13 +217,13 @@ func TestOneSlowCallbackDoesNotHoldTheOthers(t *testing.T) {
 		h.Notify(request(2, dag.OnRetry))
 		h.Notify(request(3, dag.OnRetry))
 		synctest.Wait()
-		if !slices.Equal(h.done, []int64{2, 3}) {
-			t.Errorf("done %v", h.done)
+		if !slices.Equal(h.finished(), []int64{2, 3}) {
+			t.Errorf("done %v", h.finished())
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if !slices.Equal(h.done, []int64{2, 3, 1}) || !strings.Contains(h.log.String(), "took longer than 1m0s") {
-			t.Errorf("done %v; log %s", h.done, h.log.String())
+		if !slices.Equal(h.finished(), []int64{2, 3, 1}) || !strings.Contains(h.log.String(), "took longer than 1m0s") {
+			t.Errorf("done %v; log %s", h.finished(), h.log.String())
 		}
 		h.stop(t)
 	})
@@ -214,8 +245,8 @@ func TestStopLeavesTheRestForTheNextStart(t *testing.T) {
 		if err := h.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-		if len(h.done) > 0 {
-			t.Errorf("done %v", h.done)
+		if len(h.finished()) > 0 {
+			t.Errorf("done %v", h.finished())
 		}
 	})
 }
@@ -229,8 +260,8 @@ func TestCallbackOfARunThatIsGone(t *testing.T) {
 		h.Notify(gone)
 		time.Sleep(time.Minute)
 		h.stop(t)
-		if !slices.Equal(h.done, []int64{1}) || !strings.Contains(h.log.String(), "run deleted of DAG d") {
-			t.Errorf("done %v; log %s", h.done, h.log.String())
+		if !slices.Equal(h.finished(), []int64{1}) || !strings.Contains(h.log.String(), "run deleted of DAG d") {
+			t.Errorf("done %v; log %s", h.finished(), h.log.String())
 		}
 	})
 }

@@ -202,7 +202,8 @@ func (w *Worker) stop(ctx context.Context, h *attempt.Handle, c *call, reason st
 	case h.Work().Instance.Deferral != nil:
 		trigger = attempt.Trigger(h.Work().Instance.Deferral)
 	}
-	if err := h.Stop(ctx, c.op, reason, trigger, w.StopTimeout); err != nil {
+	// ctx has ended; the stop has a time of its own.
+	if err := h.Stop(context.WithoutCancel(ctx), c.op, reason, trigger, w.StopTimeout); err != nil {
 		return reason
 	}
 	return ""
