@@ -53,12 +53,11 @@ type crash struct {
 	args    []string // of the daemon
 	watched []string // files whose changes are effects to kill after
 	created int
-	// kills is, for each kill, how long the journal was then.
-	kills []int64
-	// over is the first kill after which the database knew that an attempt had ended, by its name in the journal.
-	over   map[string]int
-	buried time.Time
-	up     []time.Duration // from start to ready
+	// journalAt and auditAt are, for each daemon that has ended, the length of the journal and the number of the last change
+	// of a state then.
+	journalAt, auditAt []int64
+	up                 []time.Duration   // from start to ready
+	askers             map[string]string // who asked for an execution, by its ARN
 }
 
 // TestKilledAtAnyInstant kills `gust standalone` with kill -9 again and again, its embedded Step Functions service with
@@ -66,6 +65,7 @@ type crash struct {
 func TestKilledAtAnyInstant(t *testing.T) {
 	t.Parallel()
 	c := newCrash(t, "standalone")
+	c.audit()
 	c.watched = []string{c.path("journal"), c.path("home", "gust.db-wal"), c.path("home", "stepfunctions.db-wal")}
 	began := time.Now()
 	for range kills(t, 200, 8) {
@@ -73,9 +73,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	}
 	killing := time.Since(began)
 	last := c.finish()
-	c.checkRuns()
-	c.checkJournal()
-	c.checkExecutions(c.executionsOf(c.path("home", "stepfunctions.db")))
+	c.check(c.executionsOf(c.path("home", "stepfunctions.db")))
 	last.stop()
 	c.checkNothingLeft()
 	c.report(killing)
@@ -87,7 +85,7 @@ func newCrash(t *testing.T, args ...string) *crash {
 		"core.parallelism": "12", "core.killed_task_cleanup_time": "1", "scheduler.graceful_stop_timeout": "5",
 		"stepfunctions.handlers": `{work: "sleep 300 >/dev/null 2>&1 & sleep 0.05; cat; kill $!"}`,
 	})
-	c := &crash{house: h, rng: random(t), all: pipelines(), menu: triggered, args: args, over: map[string]int{}}
+	c := &crash{house: h, rng: random(t), all: pipelines(), menu: triggered, args: args, askers: map[string]string{}}
 	for name, text := range machines {
 		h.write("machines/"+name+".asl.json", text)
 	}
@@ -106,7 +104,7 @@ func (c *crash) cycle(arm func(*daemon)) {
 	}
 	began := time.Now()
 	d := c.start(c.args...)
-	if len(c.kills) > 0 && c.rng.IntN(100) < 15 { // in the middle of the start
+	if len(c.journalAt) > 0 && c.rng.IntN(100) < 15 { // in the middle of the start
 		pause(time.Duration(c.rng.Int64N(int64(80 * time.Millisecond))))
 		d.kill()
 		c.bury()

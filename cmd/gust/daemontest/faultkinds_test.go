@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"gust/dag"
@@ -134,7 +132,7 @@ func (h *harness) serviceFaults() string {
 }
 
 func (h *harness) slowService() string {
-	f := apiFault{delay: time.Duration(h.rng.Int64N(int64(400 * time.Millisecond))), count: 5 + h.rng.IntN(20)}
+	f := apiFault{what: slowRequest, delay: time.Duration(h.rng.Int64N(int64(400 * time.Millisecond))), count: 5 + h.rng.IntN(20)}
 	h.proxy.arm(f)
 	return fmt.Sprintf("%d requests by %s", f.count, f.delay)
 }
@@ -364,7 +362,7 @@ func (h *harness) redriveAwaited() string {
 			continue
 		}
 		h.meddled[dag.RunKey{DagID: f[0], RunID: f[1]}] = true
-		api, release := h.client()
+		api, release := client(h.service.Endpoint())
 		defer release()
 		_, err := api.StopExecution(context.Background(), &sfn.StopExecutionInput{ExecutionArn: aws.String(e.arn)})
 		if h.rng.IntN(2) == 0 {
@@ -374,15 +372,6 @@ func (h *harness) redriveAwaited() string {
 		return fmt.Sprintf("%s: %v", e.by, errors.Join(err, again))
 	}
 	return "none ran"
-}
-
-// client talks to the service past the proxy.
-func (h *harness) client() (api *sfn.Client, release func()) {
-	transport := &http.Transport{}
-	return sfn.New(sfn.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(h.service.Endpoint()), HTTPClient: &http.Client{Transport: transport},
-		Credentials: credentials.NewStaticCredentialsProvider("any", "thing", ""),
-	}), transport.CloseIdleConnections
 }
 
 // smallHome mounts a small file system on the home, if it may.

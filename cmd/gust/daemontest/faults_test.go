@@ -4,7 +4,6 @@ package daemontest
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,20 +38,17 @@ func faultCount(t *testing.T) int {
 // harness is a fault test under way: a daemon with everything around it that can go wrong.
 type harness struct {
 	*crash
-	d         *daemon // nil while none runs
-	proxy     *proxy
-	names     *nameServer
-	service   *stepfunctions.Service
-	journalAt []int64 // the journal's length at the end of each daemon
-	auditAt   []int64 // the number of the last change then
-	shift     time.Duration
-	keys      int
-	mounted   bool
-	told      []string // the faults so far
-	counts    map[string]int
-	meddled   map[dag.RunKey]bool
-	marked    map[dag.Key]bool
-	by        map[string]string // who started an execution
+	d       *daemon // nil while none runs
+	proxy   *proxy
+	names   *nameServer
+	service *stepfunctions.Service
+	shift   time.Duration
+	keys    int
+	mounted bool
+	told    []string // the faults so far
+	counts  map[string]int
+	meddled map[dag.RunKey]bool
+	marked  map[dag.Key]bool
 
 	mu      sync.Mutex
 	started map[string]int // by ARN, as the service tells
@@ -69,7 +65,7 @@ func TestFaults(t *testing.T) {
 	took := time.Since(began)
 	h.proxy.calm()
 	h.settle()
-	p := h.past()
+	p := h.gather()
 	for _, text := range p.broken() {
 		t.Error(text)
 	}
@@ -83,7 +79,7 @@ func newHarness(t *testing.T) *harness {
 	t.Helper()
 	h := &harness{
 		crash: newCrash(t), counts: map[string]int{}, meddled: map[dag.RunKey]bool{}, marked: map[dag.Key]bool{},
-		started: map[string]int{}, by: map[string]string{},
+		started: map[string]int{},
 	}
 	h.mounted = h.smallHome("512m")
 	h.all, h.menu = faultPipelines(), faultMenu
@@ -197,13 +193,7 @@ func (h *harness) end() {
 		strings.Contains(text, "stopped by itself") {
 		h.t.Errorf("fault %d: the daemon says:\n%s", len(h.told), h.d.log.tail(60))
 	}
-	h.journalAt = append(h.journalAt, stamp(h.path("journal")).size)
-	query(h.crash, h.path("home", "gust.db")+"?mode=ro", `SELECT coalesce(max(n), 0) FROM audit`, func(row *sql.Rows) error {
-		var n int64
-		err := row.Scan(&n)
-		h.auditAt = append(h.auditAt, n)
-		return err
-	})
+	h.tally()
 	h.d = nil
 }
 
@@ -281,6 +271,26 @@ func (h *harness) settle() {
 	}
 }
 
+// gather gathers what has happened, and who had a hand in it.
+func (h *harness) gather() *past {
+	h.t.Helper()
+	p := h.past(h.executions())
+	p.meddled, p.marked = h.meddled, h.marked
+	// Somebody else's work at a child's parent is work at the child.
+	for i := range p.runs {
+		if r := &p.runs[i]; h.all[r.DagID].inner {
+			p.meddled[r.RunKey] = true
+			delete(p.count, r.DagID)
+		}
+	}
+	if text := h.read(violationsFile); text != "" {
+		p.limits = strings.Split(strings.TrimSpace(text), "\n")
+	}
+	return p
+}
+
+func (h *harness) executions() []execution { return h.executionsAt(h.service.Endpoint()) }
+
 // stories tells what the logs have to say about executions that nobody ended.
 func (h *harness) stories(p *past) {
 	h.t.Helper()
@@ -312,7 +322,5 @@ func (h *harness) tell(took time.Duration, p *past) {
 	}
 	h.t.Logf("%d faults in %s: %s", faults, took.Round(time.Millisecond), strings.Join(sorted(kinds), ", "))
 	h.t.Logf("API faults that hit: %v; calls: %v", h.proxy.hits, h.proxy.calls)
-	ordered := sorted(p.broken())
-	h.t.Logf("%d daemons, %d runs (%d meddled with), %d attempts in the journal, %d executions; violations: %d",
-		len(h.journalAt)+1, len(p.runs), len(p.meddled), len(p.journal), len(p.executions), len(ordered))
+	h.t.Logf("%d daemons, %s", len(h.journalAt)+1, p)
 }

@@ -23,7 +23,7 @@ func goodPast() *past {
 	return &past{
 		runs: []dag.Run{{RunKey: run, State: dag.RunSuccess}},
 		tasks: map[dag.RunKey][]dag.TaskInstance{run: {
-			{Key: start, State: dag.StateSuccess, TryNumber: 2}, {Key: work, State: dag.StateSuccess, TryNumber: 1},
+			{Key: start, State: dag.StateSuccess, TryNumber: 2}, {Key: work, State: dag.StateSuccess, TryNumber: 1, Operator: "BashOperator"},
 		}},
 		changes: []change{
 			{start, dag.StateNone, dag.StateQueued, 1}, {start, dag.StateQueued, dag.StateUpForRetry, 1},
@@ -62,14 +62,16 @@ func TestInvariantsSeeWhatIsBroken(t *testing.T) {
 		forge func(*past)
 		want  string
 	}{
+		"a run is lost":              {func(p *past) { p.count = map[string]int{"d": 2} }, "DAG d has 1 runs, want 2"},
+		"a task did not run":         {func(p *past) { p.journal = nil }, `attempt "d r work 1" has left no trace`},
 		"a run goes on":              {func(p *past) { p.runs[0].State = dag.RunRunning }, "run r of DAG d is running"},
 		"a run ends otherwise":       {func(p *past) { p.runs[0].State = dag.RunFailed }, "want success"},
 		"a task ends otherwise":      {func(p *past) { p.tasks[run][1].TryNumber = 2 }, "after 2 tries, want success after 1"},
 		"a task is missing":          {func(p *past) { p.tasks[run] = p.tasks[run][:1] }, "0 instances of work, want 1"},
 		"a parked task is forgotten": {func(p *past) { p.tasks[run][0].State = dag.StateDeferred }, "is deferred after the end of its run"},
-		"an attempt starts two": {func(p *past) { p.executions = append(p.executions, execution{"three", "d r start 2", "SUCCEEDED", 0}) },
+		"an attempt starts two": {func(p *past) { p.executions = append(p.executions, execution{"three", "d r start 2", "SUCCEEDED"}) },
 			"started more than one execution"},
-		"nobody starts one": {func(p *past) { p.executions = append(p.executions, execution{"three", "d r start 3", "SUCCEEDED", 0}) },
+		"nobody starts one": {func(p *past) { p.executions = append(p.executions, execution{"three", "d r start 3", "SUCCEEDED"}) },
 			"which is no attempt"},
 		"an execution is lost": {func(p *past) { p.executions = p.executions[1:] }, `no execution was started by "d r start 1"`},
 		"a cleared task succeeds without one": {func(p *past) { p.executions, p.meddled[run] = nil, true },

@@ -14,6 +14,8 @@ import (
 type past struct {
 	runs  []dag.Run
 	tasks map[dag.RunKey][]dag.TaskInstance
+	// count is how many runs of each DAG there must be; DAGs that are not in it have any number.
+	count map[string]int
 	// changes are the changes of task instances' states, in the order of their commits.
 	changes    []change
 	executions []execution
@@ -39,7 +41,6 @@ type change struct {
 // execution is an execution of the service; by is who asked for it: DAG, run, task and try.
 type execution struct {
 	arn, by, status string
-	redrives        int
 }
 
 // beginning is an attempt's begin in the journal.
@@ -56,6 +57,7 @@ type invariant struct {
 }
 
 var invariants = []invariant{
+	{"no run is lost or doubled", (*past).miscounted},
 	{"every run ends, as it would have without faults", (*past).badEnds},
 	{"nothing parked or running is forgotten", (*past).forgotten},
 	{"one execution for each attempt: none doubled", (*past).doubled},
@@ -63,6 +65,7 @@ var invariants = []invariant{
 	{"every execution is awaited, adopted or stopped", (*past).abandoned},
 	{"outcomes are applied once, and are those of the executions", (*past).applied},
 	{"an attempt is not repeated without need", (*past).repeated},
+	{"nothing succeeds that did not run", (*past).skippedWork},
 	{"pools and limits are not exceeded", func(p *past) []string { return p.limits }},
 }
 
@@ -75,6 +78,25 @@ func (p *past) broken() []string {
 		}
 	}
 	return all
+}
+
+func (p *past) String() string {
+	return fmt.Sprintf("%d runs (%d meddled with), %d attempts begun in the journal, %d executions: %d doubled, %d lost, %d abandoned; "+
+		"violations: %d", len(p.runs), len(p.meddled), len(p.journal), len(p.executions), len(p.doubled()), len(p.lost()),
+		len(p.abandoned()), len(p.broken()))
+}
+
+func (p *past) miscounted() (bad []string) {
+	counts := map[string]int{}
+	for i := range p.runs {
+		counts[p.runs[i].DagID]++
+	}
+	for id, want := range p.count {
+		if counts[id] != want {
+			bad = append(bad, fmt.Sprintf("DAG %s has %d runs, want %d", id, counts[id], want))
+		}
+	}
+	return bad
 }
 
 func (p *past) badEnds() (bad []string) {
@@ -281,6 +303,28 @@ func (p *past) repeated() (bad []string) {
 		run := dag.RunKey{DagID: f[0], RunID: f[1]}
 		if !p.ended[attempt] && !p.meddled[run] && !p.wanted[run.DagID].falls {
 			bad = append(bad, fmt.Sprintf("attempt %q began and never ended", attempt))
+		}
+	}
+	return bad
+}
+
+// skippedWork are attempts of bash tasks that the journal does not know.
+func (p *past) skippedWork() (bad []string) {
+	begun := map[string]bool{}
+	for _, b := range p.journal {
+		begun[b.attempt] = true
+	}
+	for run, tasks := range p.tasks {
+		for i := range tasks {
+			ti := &tasks[i]
+			if ti.Operator != "BashOperator" || p.meddled[run] {
+				continue
+			}
+			for try := range ti.TryNumber {
+				if attempt := fmt.Sprintf("%s %d", nameOf(ti.Key), try+1); !begun[attempt] {
+					bad = append(bad, fmt.Sprintf("attempt %q has left no trace in the journal", attempt))
+				}
+			}
 		}
 	}
 	return bad

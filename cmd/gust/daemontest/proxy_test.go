@@ -30,6 +30,7 @@ const (
 	throttleRequest  = "throttle"          // ThrottlingException
 	serviceFault     = "service fault"     // HTTP 500
 	expired          = "expired token"     // ExpiredTokenException
+	slowRequest      = "slow"              // nothing but a delay
 	everyOperation   = ""
 	stepsHost        = "stepfunctions.test" // the name under which a daemon reaches the proxy
 	credentialPrefix = "Credential="

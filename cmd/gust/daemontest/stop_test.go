@@ -189,7 +189,7 @@ func TestStopWhileEverythingWaits(t *testing.T) {
 		c.ended(a, run)
 		c.checkRun(a, c.run(a, run))
 	})
-	for by, n := range c.executionsOf(c.path("home", "stepfunctions.db")) {
+	for by, n := range askers(c.executionsOf(c.path("home", "stepfunctions.db"))) {
 		if n != 1 {
 			t.Errorf("%d executions were started by %q", n, by)
 		}

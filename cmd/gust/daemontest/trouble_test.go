@@ -134,7 +134,7 @@ func TestFullDiskUnderExecutions(t *testing.T) {
 			c.checkRun(a, c.run(a, run))
 		}
 	})
-	counts := c.executionsOf(c.path("home", "stepfunctions.db"))
+	counts := askers(c.executionsOf(c.path("home", "stepfunctions.db")))
 	for by, n := range counts {
 		if n != 1 {
 			t.Errorf("%d executions were started by %q", n, by)
