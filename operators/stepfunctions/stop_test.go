@@ -108,6 +108,23 @@ func TestStop(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	})
+	t.Run("the next try has not come to it", func(t *testing.T) {
+		t.Parallel()
+		b := setUp(t)
+		b.mustStart(t, params)
+		arn := b.arn(t)
+		b.task = b.task.NextTry(t)
+		if err := stop(t, b, params, operators.Result{}); err != nil {
+			t.Fatal(err)
+		}
+		if e, _ := b.Get(arn); e.Status != "ABORTED" {
+			t.Errorf("%+v", e)
+		}
+		b.task = b.task.NextTry(t)
+		if err := stop(t, b, plainStart, operators.Result{}); err != nil || len(b.Calls("StopExecution")) != 1 {
+			t.Errorf("%v, %v: one that does not wait has nothing to do with it", err, b.Calls("StopExecution"))
+		}
+	})
 	t.Run("nothing started", func(t *testing.T) {
 		t.Parallel()
 		b := setUp(t)

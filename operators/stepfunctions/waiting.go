@@ -132,11 +132,17 @@ func outcome(t operators.Task, event triggers.Event) (*stepfunctions.Outcome, er
 	return o, nil
 }
 
-// stop stops the execution of this attempt.
+// stop stops the execution of this attempt, or the one that it would have gone on with, had it come that far.
 func (p *Waiting) stop(
 	ctx context.Context, t operators.Task, deps *Deps, params awsconn.Params, reason string, trigger *triggers.Trigger,
 ) error {
 	arn, started, err := runningARN(ctx, t, trigger)
+	if err == nil && arn == "" && p.waits() {
+		var raw json.RawMessage
+		if raw, started, err = t.PreviousXCom(ctx, keyARN); started {
+			arn = operators.Text(raw)
+		}
+	}
 	if err != nil || arn == "" || stepfunctions.IsExpress(arn) {
 		return err
 	}
@@ -175,7 +181,7 @@ func (p *Waiting) stop(
 
 // lateStarts is how often an execution that is not there is looked for again, when the attempt was ended while it started
 // it: the request may still be under way.
-const lateStarts = 3
+const lateStarts = 2
 
 // stopError is the error code of an execution that was stopped with its task.
 const stopError = "Gust.TaskStopped"

@@ -101,6 +101,11 @@ func (t *transaction) clearTask(c store.ClearTask, at time.Time) error {
 		ti.State = dag.StateRestarting
 		ti.MaxTries = ti.TryNumber + c.Retries
 	default:
+		if underWay(ti) {
+			if err := t.requestStop(dag.StopRequest(ti, "the task was cleared", at)); err != nil {
+				return err
+			}
+		}
 		if ti.TryNumber > 0 {
 			old := *ti
 			if old.EndDate.IsZero() {

@@ -92,12 +92,16 @@ func testMark(t *testing.T, s store.Store) {
 	}
 }
 
-// testMarkStops: that something is to be stopped is stored together with the mark of a task that is at work.
+// testMarkStops: that something is to be stopped is stored together with the mark, or the clearing, of a task that is at
+// work. One that was cleared while it ran is told to end first.
 func testMarkStops(t *testing.T, s store.Store) {
 	run := CreateRun(t, s, Started(NewRun("orders", 1), "v1"),
-		NewTask(NewRun("orders", 1).RunKey, "parked"), NewTask(NewRun("orders", 1).RunKey, "works"), NewTask(NewRun("orders", 1).RunKey, "idle"))
+		NewTask(NewRun("orders", 1).RunKey, "parked"), NewTask(NewRun("orders", 1).RunKey, "works"), NewTask(NewRun("orders", 1).RunKey, "idle"),
+		NewTask(NewRun("orders", 1).RunKey, "cleared"))
 	edit := store.Edit{At: Time(7)}
-	for task, state := range map[string]dag.State{"parked": dag.StateDeferred, "works": dag.StateRunning, "idle": dag.StateUpForRetry} {
+	for task, state := range map[string]dag.State{
+		"parked": dag.StateDeferred, "works": dag.StateRunning, "idle": dag.StateUpForRetry, "cleared": dag.StateDeferred,
+	} {
 		ti, err := s.TaskInstanceGet(t.Context(), NewTask(run.RunKey, task).Key)
 		noError(t, err)
 		begun := *ti
@@ -106,7 +110,11 @@ func testMarkStops(t *testing.T, s store.Store) {
 			begun.Deferral = &dag.Deferral{Kind: "some.wait", Args: []byte(`{"of":1}`), Since: Time(2)}
 		}
 		Commit(t, s, &store.Changes{Tasks: []store.TaskChange{{From: ti.State, FromTry: ti.TryNumber, Task: begun}}})
-		edit.Tasks = append(edit.Tasks, store.SetTask{Key: ti.Key, State: dag.StateFailed})
+		if task == "cleared" {
+			edit.Clear = append(edit.Clear, store.ClearTask{Key: ti.Key})
+		} else {
+			edit.Tasks = append(edit.Tasks, store.SetTask{Key: ti.Key, State: dag.StateFailed})
+		}
 	}
 	noError(t, s.EditApply(t.Context(), &edit))
 	snap, err := s.EngineLoad(t.Context())
@@ -122,6 +130,7 @@ func testMarkStops(t *testing.T, s store.Store) {
 	}
 	equal(t, "what is to be stopped", map[string]*dag.Deferral{
 		"parked": {Kind: "some.wait", Args: []byte(`{"of":1}`)}, "works": nil,
+		"cleared": {Kind: "some.wait", Args: []byte(`{"of":1}`)},
 	}, got)
 	Commit(t, s, &store.Changes{CallbacksDone: ids})
 }

@@ -263,11 +263,10 @@ func (h *harness) settle() {
 		})
 	})
 	// Stopping goes on for a moment after a run's end. What nobody stops is for the invariants.
-	for range 50 {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); pause(100 * time.Millisecond) {
 		if len((&past{executions: h.executions()}).abandoned()) == 0 {
 			return
 		}
-		pause(100 * time.Millisecond)
 	}
 }
 
