@@ -418,7 +418,7 @@ func (s *State) stop(t *task, reason string) bool {
 		s.d.Effects = append(s.d.Effects, Kill{a, reason})
 	case s.parked.has(a):
 		s.parked.remove(a)
-		s.d.Effects = append(s.d.Effects, Drop{Attempt: a}) // the request stops what it waits for
+		s.d.Effects = append(s.d.Effects, Drop{a, reason})
 	default:
 		return false
 	}
