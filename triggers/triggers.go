@@ -57,6 +57,8 @@ type Verdict struct {
 // Event is what ended a wait.
 type Event struct {
 	Payload json.RawMessage `json:"payload"`
+	// At is when what was awaited ended, as far as the checker knows; the loop measures by it how soon it noticed.
+	At time.Time `json:"-"`
 }
 
 // NewEvent builds an event from any value that marshals to JSON.

@@ -10,8 +10,7 @@ import (
 // NextChecks tells when the waits of these attempts are looked at next; those that are not held, or whose trigger needs no
 // check, are left out. It returns what it knows when ctx ends or the loop has stopped: nothing.
 func (l *Loop) NextChecks(ctx context.Context, attempts []dag.Attempt) map[dag.Attempt]time.Time {
-	answer := make(chan map[dag.Attempt]time.Time, 1)
-	l.post(func() {
+	next, _ := ask(ctx, l, func() map[dag.Attempt]time.Time {
 		out := make(map[dag.Attempt]time.Time, len(attempts))
 		for _, a := range attempts {
 			ref, held := l.slots.find(a)
@@ -22,13 +21,7 @@ func (l *Loop) NextChecks(ctx context.Context, attempts []dag.Attempt) map[dag.A
 				out[a] = time.Unix(0, s.due).UTC()
 			}
 		}
-		answer <- out
-	})
-	select {
-	case out := <-answer:
 		return out
-	case <-ctx.Done():
-	case <-l.done:
-	}
-	return nil
+	})
+	return next
 }

@@ -2,9 +2,9 @@ package triggerer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"gust/runner/attempt"
@@ -19,6 +19,7 @@ type groupKey struct{ name, key string } // of the kind and within it
 type kind struct {
 	inFlight int
 	ready    []*group
+	stats    KindStats
 }
 
 // group is the waits that one Check may look at together. At most one check of a group is under way.
@@ -33,6 +34,10 @@ type group struct {
 	members int      // waits in phase waiting or checking
 	busy    bool     // a check is under way, or waits for its turn
 	first   int64    // no check before, after a restart
+
+	counts    Counts
+	late      time.Duration // of the latest check
+	lastCheck time.Time
 }
 
 // join puts a wait into the group of its kind and key.
@@ -72,6 +77,7 @@ func (l *Loop) join(ref uint32, now time.Time, restarted bool) error {
 		}
 	}
 	g.members++
+	g.kind.stats.Parked++
 	s.group, s.phase, s.due = g, waiting, now.UnixNano()
 	if restarted {
 		s.due = max(s.due, g.first)
@@ -126,6 +132,7 @@ func (l *Loop) leave(s *slot) {
 	g := s.group
 	s.group = nil
 	g.members--
+	g.kind.stats.Parked--
 	if g.members == 0 && !g.busy {
 		l.dissolve(g)
 	}
@@ -143,6 +150,19 @@ type batch struct {
 	ids    []entry // the waits' slots; at is unused
 	works  []*executor.Work
 	checks []uint32
+	news   map[uint32][]json.RawMessage // of each slot, when the batch is to hear them
+}
+
+// waits are the batch's waits as a checker sees them.
+func (b *batch) waits() []triggers.Wait {
+	waits := make([]triggers.Wait, len(b.works))
+	for i, w := range b.works {
+		d := w.Instance.Deferral
+		waits[i] = triggers.Wait{
+			ID: w.Attempt().String(), Args: d.Args, State: d.State, Since: d.Since, Checks: int(b.checks[i]),
+		}
+	}
+	return waits
 }
 
 // gather takes what is due, and what is due within a moment, out of the group's heap.
@@ -186,6 +206,7 @@ func (l *Loop) launch(now time.Time) {
 				continue
 			}
 			k.inFlight++
+			g.begun(b, now)
 			l.checkers.Go(func() { l.check(b, now) })
 		}
 		if len(k.ready) == 0 {
@@ -210,13 +231,7 @@ var errCheckTimeout = errors.New("the check took too long")
 func (l *Loop) check(b *batch, now time.Time) {
 	ctx, cancel := context.WithTimeoutCause(l.ctx, l.c.CheckTimeout, errCheckTimeout)
 	defer cancel()
-	waits := make([]triggers.Wait, len(b.works))
-	for i, w := range b.works {
-		d := w.Instance.Deferral
-		waits[i] = triggers.Wait{
-			ID: w.Attempt().String(), Args: d.Args, State: d.State, Since: d.Since, Checks: int(b.checks[i]),
-		}
-	}
+	waits := b.waits()
 	var verdicts []triggers.Verdict
 	var err error
 	attempt.Guard(&err, func() error {
@@ -227,12 +242,8 @@ func (l *Loop) check(b *batch, now time.Time) {
 		err = fmt.Errorf("the trigger answered %d of %d waits", len(verdicts), len(waits))
 	}
 	cause := context.Cause(ctx)
-	if err == nil && cause == nil && l.c.Env.Logs != nil {
-		for i, v := range verdicts {
-			if v.Log != "" {
-				l.c.Env.Logs.Append(b.works[i].Attempt(), slog.LevelInfo, "trigger", v.Log)
-			}
-		}
+	if err == nil && cause == nil {
+		l.writeLogs(b, verdicts)
 	}
 	l.post(func() { l.checked(b, verdicts, err, cause) })
 }
@@ -242,6 +253,8 @@ func (l *Loop) checked(b *batch, verdicts []triggers.Verdict, err, cause error) 
 	b.group.kind.inFlight--
 	now := l.now()
 	if cause != nil && err == nil {
+		b.group.counts.Cut++
+		b.group.kind.stats.Cut++
 		l.c.Log.Warn("a check was cut short; its waits are looked at again", "trigger", b.group.name, "key", b.group.key,
 			"waits", len(b.ids), "error", cause)
 	}

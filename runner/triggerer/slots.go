@@ -18,6 +18,10 @@ const (
 	finishing       // its wait has ended, a sensor makes a result of it
 )
 
+func (p phase) String() string {
+	return [...]string{"free", "parking", "waiting", "checking", "finishing"}[p]
+}
+
 // slot is one held attempt. Slots are reused; version tells their occupants apart.
 type slot struct {
 	work    *executor.Work

@@ -74,6 +74,9 @@ func (l *Loop) timeOut(ref uint32) {
 func (l *Loop) end(ref uint32, event *triggers.Event, failure error, timedOut bool) {
 	s := l.slots.at(ref)
 	w := s.work
+	if s.group != nil {
+		s.group.ended(event, timedOut, l.now())
+	}
 	l.unhold(s)
 	if !w.Task.Parks {
 		l.slots.remove(ref)
