@@ -56,7 +56,7 @@ type TaskInstance struct {
 	FirstStart time.Time `json:"first_start,omitzero"`
 	// NotBefore is when an up_for_retry or up_for_reschedule task becomes eligible.
 	NotBefore time.Time `json:"not_before,omitzero"`
-	// Deferral is set while the task is deferred, and until its resumed attempt ends.
+	// Deferral is set while the task is deferred, until its resumed attempt ends, and after a wait that was given up.
 	Deferral *Deferral `json:"deferral,omitempty"`
 	// Error is the message of the last failed try.
 	Error string `json:"error,omitempty"`
@@ -70,11 +70,18 @@ type TaskInstance struct {
 func (ti *TaskInstance) Attempt() Attempt { return Attempt{ti.Key, ti.TryNumber} }
 
 // Deferral is a parked wait as stored in the task's row. See package triggers for the meaning of kind, args and state.
+//
+// A wait that is loaded to go on with comes without Args and State when it is Keyed: whoever needs them reads the row.
 type Deferral struct {
 	Kind  string          `json:"kind"`
 	Args  json.RawMessage `json:"args,omitempty"`
 	State json.RawMessage `json:"state,omitempty"`
-	Since time.Time       `json:"since"`
+	// Keyed says that Key and Subject are known: with which waits of its kind it is looked at together, and the hash of
+	// what it is about, 0 for nothing.
+	Keyed   bool      `json:"keyed,omitempty"`
+	Key     string    `json:"key,omitempty"`
+	Subject uint64    `json:"subject,omitempty"`
+	Since   time.Time `json:"since"`
 	// Deadline is when the wait times out; zero = never. Timeout is the length that was asked for.
 	Deadline time.Time     `json:"deadline,omitzero"`
 	Timeout  time.Duration `json:"timeout,omitempty"`
@@ -86,3 +93,6 @@ type Deferral struct {
 	Failed   string          `json:"failed,omitempty"`
 	TimedOut bool            `json:"timed_out,omitempty"`
 }
+
+// Ended reports whether the wait has ended: by its event, an error or its deadline.
+func (d *Deferral) Ended() bool { return d.Event != nil || d.Failed != "" || d.TimedOut }

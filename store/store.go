@@ -43,6 +43,7 @@ type Store interface {
 	Dags
 	Runs
 	TaskInstances
+	Waits
 	XComs
 	Edits
 	Backfills
@@ -67,7 +68,8 @@ type Engine interface {
 // Snapshot is the state a scheduler starts from.
 type Snapshot struct {
 	Refresh
-	// Active are the unfinished runs (queued and running) with all their task instances.
+	// Active are the unfinished runs (queued and running) with all their task instances, in any order. Waits that are Keyed
+	// come without Args and State, notes are left out.
 	Active []ActiveRun
 	// Versions are the DAGs those runs run on, by version.
 	Versions map[string]*dag.DAG
@@ -154,13 +156,15 @@ type RunChange struct {
 }
 
 // TaskChange writes a task instance. New inserts, otherwise the row must be in state From with try number FromTry. Gone
-// deletes the row: that of a mapped task whose instances take its place.
+// deletes the row: that of a mapped task whose instances take its place. KeepWait leaves the row's wait as it is, except
+// that a Deferral of Task gives it a new State.
 type TaskChange struct {
-	New     bool
-	Gone    bool
-	From    dag.State
-	FromTry int
-	Task    dag.TaskInstance
+	New      bool
+	Gone     bool
+	KeepWait bool
+	From     dag.State
+	FromTry  int
+	Task     dag.TaskInstance
 }
 
 // Heartbeat says that a scheduler is alive.
@@ -239,6 +243,19 @@ type TaskInstances interface {
 	TaskInstanceTries(ctx context.Context, key dag.Key) ([]dag.TaskInstance, error)
 	// DeferredList returns the deferred task instances, longest waiting first.
 	DeferredList(ctx context.Context, limit int) ([]dag.TaskInstance, error)
+}
+
+// Waits reads what deferred attempts wait for.
+type Waits interface {
+	// WaitsGet returns what is stored of these attempts' waits, in their order: the row while it holds the wait, else the
+	// archived try. Of one that is found nowhere Task is nil.
+	WaitsGet(ctx context.Context, attempts []dag.Attempt) ([]Wait, error)
+}
+
+// Wait is the wait of an attempt as stored. Parked says that the attempt is deferred now and its wait has not ended.
+type Wait struct {
+	Task   *dag.TaskInstance
+	Parked bool
 }
 
 // XCom is one exchanged value.

@@ -138,9 +138,29 @@ func (s *Store) mergeTasks(changes []store.TaskChange) ([]store.TaskChange, erro
 			return nil, fmt.Errorf("task instance %s: %w: the batch itself sets %s (try %d) before, expected %s (try %d)",
 				c.Task.Key, store.ErrConflict, before.Task.State, before.Task.TryNumber, c.From, c.FromTry)
 		}
-		before.Task, before.Gone = c.Task, c.Gone
+		follow(before, c)
 	}
 	return merged, nil
+}
+
+// follow makes c the end of the change before it. A wait that c keeps is the one that the change before sets.
+func follow(before, c *store.TaskChange) {
+	wait := before.Task.Deferral
+	before.Task, before.Gone = c.Task, c.Gone
+	if !c.KeepWait {
+		before.KeepWait = false
+		return
+	}
+	if wait != nil {
+		kept := *wait
+		if c.Task.Deferral != nil && c.Task.Deferral.State != nil {
+			kept.State = c.Task.Deferral.State
+		}
+		wait = &kept
+	} else if before.KeepWait {
+		return
+	}
+	before.Task.Deferral = wait
 }
 
 func (t *transaction) putXComs(c *store.Changes) error {

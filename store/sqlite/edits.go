@@ -68,8 +68,8 @@ func (t *transaction) task(key dag.Key) (*dag.TaskInstance, error) {
 	if r == nil {
 		return nil, fmt.Errorf("task instance %s: %w", key, store.ErrNotFound)
 	}
-	ti, err := decodeTask(r)
-	return &ti, err
+	ti := decodeTask(r)
+	return &ti, nil
 }
 
 func (t *transaction) runRow(key dag.RunKey) (*dag.Run, error) {
@@ -138,7 +138,8 @@ func (t *transaction) setTask(m store.SetTask, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	change := store.TaskChange{From: ti.State, FromTry: ti.TryNumber}
+	// Whoever holds the wait may have to stop what it waits for: it stays readable.
+	change := store.TaskChange{From: ti.State, FromTry: ti.TryNumber, KeepWait: ti.State == dag.StateDeferred}
 	if underWay(ti) {
 		if err := t.requestStop(dag.StopRequest(ti, "the task was marked "+string(m.State), at)); err != nil {
 			return err

@@ -58,29 +58,6 @@ func (s *Store) EngineLoad(ctx context.Context) (*store.Snapshot, error) {
 	return out, nil
 }
 
-func loadActive(ctx context.Context, v view, out *store.Snapshot) error {
-	runs, err := list(ctx, v, decodeRun, runActiveSQL)
-	if err != nil {
-		return err
-	}
-	for _, run := range runs {
-		tasks, err := list(ctx, v, decodeTask, taskListSQL, run.DagID, run.RunID)
-		if err != nil {
-			return err
-		}
-		skips, err := list(ctx, v, decodeXCom, xcomOfRunSQL, run.DagID, run.RunID, store.SkipKey)
-		if err != nil {
-			return err
-		}
-		out.Active = append(out.Active, store.ActiveRun{Run: run, Tasks: tasks, Skips: skips})
-	}
-	versions, err := list(ctx, v, decodeVersion, versionActiveSQL)
-	for _, d := range versions {
-		out.Versions[d.Version] = d
-	}
-	return err
-}
-
 func loadLastScheduled(ctx context.Context, v view, out *store.Snapshot) error {
 	scheduled, err := list(ctx, v, decodeRun, runLastScheduledSQL)
 	if err != nil {

@@ -307,7 +307,7 @@ func TestQueryPlans(t *testing.T) {
 	}
 	defer closeOK(t, db)
 	for query, want := range sqlite.Queries {
-		args := make([]any, 30)
+		args := make([]any, 40)
 		for i := range args {
 			if !strings.Contains(query, fmt.Sprintf("?%d", i+1)) {
 				args = args[:i]

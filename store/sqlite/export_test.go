@@ -47,6 +47,10 @@ var Queries = map[string]string{
 	taskStateSQL:        "sqlite_autoindex_task_instance_1 (dag_id=? AND run_id=? AND task_id=? AND map_index=?)",
 	taskUpdateSQL:       "sqlite_autoindex_task_instance_1 (dag_id=? AND run_id=? AND task_id=? AND map_index=?)",
 	taskUpdatePlainSQL:  "sqlite_autoindex_task_instance_1 (dag_id=? AND run_id=? AND task_id=? AND map_index=?)",
+	taskUpdateKeepSQL:   "sqlite_autoindex_task_instance_1 (dag_id=? AND run_id=? AND task_id=? AND map_index=?)",
+	taskLoadSQL:         "sqlite_autoindex_task_instance_1 (dag_id=? AND run_id=?)",
+	waitLoadSQL:         "sqlite_autoindex_task_instance_1 (dag_id=? AND run_id=?)",
+	waitArchivedSQL:     "sqlite_autoindex_task_instance_history_1 (dag_id=? AND run_id=? AND task_id=? AND map_index=? AND try_number=?)",
 	taskListSQL:         "sqlite_autoindex_task_instance_1 (dag_id=? AND run_id=?)",
 	taskTriesSQL:        "sqlite_autoindex_task_instance_history_1 (dag_id=? AND run_id=? AND task_id=? AND map_index=?)",
 	taskDeferredSQL:     "INDEX task_instance_deferred",
@@ -60,6 +64,6 @@ var Queries = map[string]string{
 	versionGetSQL:       "sqlite_autoindex_serialized_dag_1 (dag_hash=?)",
 	xcomGetSQL:          "(dag_id=? AND run_id=? AND task_id=? AND map_index=? AND key=? AND previous=?)",
 	xcomListSQL:         "(dag_id=? AND run_id=? AND task_id=? AND map_index=?)",
-	xcomOfRunSQL:        "(dag_id=? AND run_id=?)",
+	xcomSkipsSQL:        "INDEX xcom_skips (dag_id=? AND run_id=?)",
 	xcomClearSQL:        "(dag_id=? AND run_id=? AND task_id=? AND map_index=?)",
 }

@@ -88,7 +88,8 @@ func (r row) json(i int) json.RawMessage {
 // view is a consistent look at the database: one read transaction.
 type view struct {
 	reader *reader
-	tx     *sql.Tx // nil: every query sees the latest commit
+	conn   *sql.Conn // of the transaction
+	tx     *sql.Tx   // nil: every query sees the latest commit
 }
 
 // read runs f with queries that each see the latest commit.
@@ -98,14 +99,29 @@ func (s *Store) read(ctx context.Context, operation string, f func(v view) error
 
 // snapshot runs f with queries that all see the same commit.
 func (s *Store) snapshot(ctx context.Context, operation string, f func(v view) error) error {
-	return s.look(ctx, operation, func() error {
-		tx, err := s.reader.source.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	return s.lend(ctx, operation, func(conn *sql.Conn) error {
+		tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 		if err != nil {
 			return err
 		}
-		err = f(view{reader: s.reader, tx: tx})
+		err = f(view{reader: s.reader, conn: conn, tx: tx})
 		if rollbackErr := tx.Rollback(); err == nil && !errors.Is(rollbackErr, sql.ErrTxDone) {
 			err = rollbackErr
+		}
+		return err
+	})
+}
+
+// lend runs f with a connection for reading.
+func (s *Store) lend(ctx context.Context, operation string, f func(conn *sql.Conn) error) error {
+	return s.look(ctx, operation, func() error {
+		conn, err := s.reader.connection(ctx)
+		if err != nil {
+			return err
+		}
+		err = f(conn)
+		if s.reader.pool != nil {
+			err = errors.Join(err, conn.Close())
 		}
 		return err
 	})

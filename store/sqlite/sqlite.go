@@ -94,7 +94,7 @@ func (s *Store) open(ctx context.Context) error {
 	s.writer = &writer{turn: make(chan struct{}, 1), conn: conn, statements: map[string]*statement{}}
 	s.writer.turn <- struct{}{}
 	if s.path == InMemory {
-		s.reader = &reader{source: conn, turn: s.writer.turn}
+		s.reader = &reader{own: conn, turn: s.writer.turn}
 		return nil
 	}
 	// Saturating readers starve the writer of this pure Go engine: keep them about as many as there are cores.
@@ -102,7 +102,7 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.reader = &reader{source: read}
+	s.reader = &reader{pool: read}
 	return nil
 }
 
@@ -255,15 +255,28 @@ func (w *writer) close() error {
 	return errors.Join(err, rawErr, w.conn.Close())
 }
 
-// reader is where queries run: a pool of read-only connections, or for a database in memory the writer's connection.
+// reader is where queries run: a pool of read-only connections, or for a database in memory the writer's own connection.
 type reader struct {
-	source interface {
-		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
-		BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
-	}
+	pool     *sql.DB
+	own      *sql.Conn
 	turn     chan struct{} // the writer's, for a database in memory
 	mu       sync.Mutex
 	prepared map[string]*sql.Stmt
+}
+
+// connection is one to read on; that of a pool is to be closed.
+func (r *reader) connection(ctx context.Context) (*sql.Conn, error) {
+	if r.pool == nil {
+		return r.own, nil
+	}
+	return r.pool.Conn(ctx)
+}
+
+func (r *reader) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if r.pool == nil {
+		return r.own.PrepareContext(ctx, query)
+	}
+	return r.pool.PrepareContext(ctx, query)
 }
 
 func (r *reader) statement(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -272,7 +285,7 @@ func (r *reader) statement(ctx context.Context, query string) (*sql.Stmt, error)
 	if st, ok := r.prepared[query]; ok {
 		return st, nil
 	}
-	st, err := r.source.PrepareContext(ctx, query) //nolint:sqlclosecheck // kept until the store closes
+	st, err := r.prepare(ctx, query) //nolint:sqlclosecheck // kept until the store closes
 	if err != nil {
 		return nil, err
 	}

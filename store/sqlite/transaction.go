@@ -110,7 +110,15 @@ func (t *transaction) prepare(query string, args int) (*statement, error) {
 	if st, ok := t.writer.statements[query]; ok {
 		return st, nil
 	}
-	prepared, err := t.driver.PrepareContext(context.Background(), anonymous(query, args))
+	st, err := prepare(t.driver, query, args)
+	if err == nil {
+		t.writer.statements[query] = st
+	}
+	return st, err
+}
+
+func prepare(c driver.ConnPrepareContext, query string, args int) (*statement, error) {
+	prepared, err := c.PrepareContext(context.Background(), anonymous(query, args))
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +131,6 @@ func (t *transaction) prepare(query string, args int) (*statement, error) {
 	if st.exec == nil || st.query == nil {
 		return nil, errors.Join(errors.New("the SQLite driver lacks prepared statements with context"), prepared.Close())
 	}
-	t.writer.statements[query] = st
 	return st, nil
 }
 

@@ -28,8 +28,8 @@ const (
 	xcomMappedSQL = `SELECT ` + xcomColumns + ` FROM xcom
 		WHERE dag_id = ?1 AND run_id = ?2 AND task_id = ?3 AND map_index >= 0 AND key = ?4 AND previous = 0 ORDER BY map_index`
 
-	xcomOfRunSQL = `SELECT ` + xcomColumns + ` FROM xcom
-		WHERE dag_id = ?1 AND run_id = ?2 AND key = ?3 AND previous = 0 ORDER BY task_id, map_index`
+	xcomSkipsSQL = `SELECT ` + xcomColumns + ` FROM xcom INDEXED BY xcom_skips
+		WHERE dag_id = ?1 AND run_id = ?2 AND key = 'skipmixin_key' AND previous = 0 ORDER BY task_id, map_index`
 )
 
 // XComGet implements store.XComs.

@@ -175,7 +175,7 @@ func testRestart(t *testing.T, open func() store.Store) {
 	noError(t, second.SchemaMigrate(t.Context()))
 	got, err := second.EngineLoad(t.Context())
 	noError(t, err)
-	equal(t, "snapshot after a restart", want, got)
+	equalSnapshots(t, "snapshot after a restart", want, got)
 	if _, err := first.DagList(t.Context()); err == nil {
 		t.Error("a closed store answers")
 	}

@@ -23,7 +23,7 @@ func testTaskRoundTrip(t *testing.T, s store.Store) {
 		Deferral: &dag.Deferral{
 			Kind: "stepfunctions", Args: json.RawMessage(`{"arn": "a"}`), State: json.RawMessage(`{"checks":3}`),
 			Since: Time(6), Deadline: Time(7), Timeout: 90 * time.Second, Event: json.RawMessage(`null`), Failed: "gone",
-			ByExecutionTimeout: true, TimedOut: true,
+			ByExecutionTimeout: true, TimedOut: true, Keyed: true, Key: "eu", Subject: 1<<63 + 5,
 		},
 	}
 	short := full
