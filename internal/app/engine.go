@@ -103,12 +103,14 @@ func (a *App) newEngine() (*engine, error) {
 	renderer := a.templates(false)
 	renderer.Function = pythonMacro(e.python, a)
 	env := &attempt.Env{
-		Operators: e.operators, Connections: a.Connections, XComs: a.Store, Renderer: renderer,
+		Operators: e.operators, Triggers: e.triggers, Connections: a.Connections, XComs: a.Store, Renderer: renderer,
 		Logs: e.logs, Mask: a.Masker.Mask, Now: a.Now, XComMaxBytes: a.Config.Core.XComMaxBytes,
 		MaxMapLength: a.Config.Core.MaxMapLength,
 	}
 	runner := &worker.Worker{Env: env, KillGrace: a.Config.Core.KilledTaskCleanupTime + killMargin}
-	e.triggerer = triggerer.New(triggerer.Config{Env: env, Triggers: e.triggers, Checks: a.Config.Triggerer.Checks, Log: a.Log})
+	e.triggerer = triggerer.New(triggerer.Config{
+		Env: env, Triggers: e.triggers, Waits: a.Store, Checks: a.Config.Triggerer.Checks, Log: a.Log,
+	})
 	e.executor = local.New(runner, a.Config.Core.Parallelism, a.Now)
 	e.scheduler = scheduler.New(scheduler.Options{
 		Store: a.Store, Executor: e.executor, Triggers: e.triggerer,

@@ -18,12 +18,15 @@ import (
 	"gust/runner/executor"
 	"gust/runner/tasklog"
 	"gust/store"
+	"gust/triggers"
 )
 
 // Env is what all attempts of a process share. Its fields are set once, before the first attempt.
 type Env struct {
 	// Operators holds every operator and sensor a task may name.
 	Operators *operators.Registry
+	// Triggers holds every trigger that a wait may name; nil leaves it to the trigger loop to sort waits.
+	Triggers *triggers.Registry
 	// Connections resolves connection ids. The resolver registers the secrets it returns with Mask's masker.
 	Connections connections.Resolver
 	// XComs reads what is committed.

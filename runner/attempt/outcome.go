@@ -105,6 +105,11 @@ func (h *Handle) deferral(d operators.Deferral) *dag.Deferral {
 			out.Deadline, out.ByExecutionTimeout = end, true
 		}
 	}
+	if h.env.Triggers != nil {
+		if keyed, err := Keyed(h.env.Triggers, out); err == nil { // the trigger loop says what is wrong with it
+			return keyed
+		}
+	}
 	return out
 }
 

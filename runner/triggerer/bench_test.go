@@ -96,9 +96,16 @@ func bareEnv(tb testing.TB) *attempt.Env {
 
 type bench struct {
 	*Loop
-	rec  *attempttest.Recorder
-	op   *attempttest.Op
-	fake *fake
+	rec   *attempttest.Recorder
+	op    *attempttest.Op
+	fake  *fake
+	waits *attempttest.Waits
+}
+
+// Park stores the row as the scheduler has when it parks.
+func (b *bench) Park(w executor.Work) {
+	b.waits.Put(w.Instance)
+	b.Loop.Park(w)
 }
 
 func start(t *testing.T, f *fake, change ...func(*Config)) *bench {
@@ -111,12 +118,16 @@ func start(t *testing.T, f *fake, change ...func(*Config)) *bench {
 	if err := reg.Register(f); err != nil {
 		t.Fatal(err)
 	}
-	xcoms := &attempttest.XComs{}
-	c := Config{Env: &attempt.Env{Operators: attempttest.Registry(t, op), XComs: xcoms}, Triggers: reg}
+	xcoms, waits := &attempttest.XComs{}, &attempttest.Waits{}
+	c := Config{Env: &attempt.Env{Operators: attempttest.Registry(t, op), XComs: xcoms}, Triggers: reg, Waits: waits}
 	for _, ch := range change {
 		ch(&c)
 	}
-	b := &bench{Loop: New(c), rec: &attempttest.Recorder{XComs: xcoms}, op: op, fake: f}
+	rec := &attempttest.Recorder{XComs: xcoms, OnReport: func(rep executor.Report) error {
+		waits.Observe(&rep)
+		return nil
+	}}
+	b := &bench{Loop: New(c), rec: rec, op: op, fake: f, waits: waits}
 	if err := b.Start(t.Context(), b.rec); err != nil {
 		t.Fatal(err)
 	}

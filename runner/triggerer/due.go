@@ -18,7 +18,7 @@ func (l *Loop) NextChecks(ctx context.Context, attempts []dag.Attempt) map[dag.A
 				continue
 			}
 			if s := l.slots.at(ref); s.group != nil && s.due > 0 {
-				out[a] = time.Unix(0, s.due).UTC()
+				out[a] = moment(s.due)
 			}
 		}
 		return out

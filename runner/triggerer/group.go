@@ -1,32 +1,36 @@
 package triggerer
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
+	"gust/dag"
 	"gust/runner/attempt"
-	"gust/runner/executor"
 	"gust/triggers"
 )
 
 type groupKey struct{ name, key string } // of the kind and within it
 
-// kind is a trigger kind's share of the loop: its checks under way, and its groups whose turn has not come. Kinds do
-// not wait for each other, so that a slow service delays nobody else.
+// kind is what the waits of one trigger kind share.
 type kind struct {
+	checker triggers.Checker
+	stats   KindStats
+}
+
+// lane is a place's share of the loop: its checks under way, and its groups whose turn has not come. Lanes do not wait
+// for each other, so that a slow service delays nobody else.
+type lane struct {
+	place    string
+	groups   int
 	inFlight int
 	ready    []*group
-	stats    KindStats
+	listed   bool // among the loop's ready lanes
 }
 
 // group is the waits that one Check may look at together. At most one check of a group is under way.
 type group struct {
 	groupKey
-	checker triggers.Checker
 	kind    *kind
+	lane    *lane
 	id      uint32
 	version uint32   // of its live entry in the loop's heap
 	armed   int64    // time of that entry; 0 = none
@@ -34,6 +38,8 @@ type group struct {
 	members int      // waits in phase waiting or checking
 	busy    bool     // a check is under way, or waits for its turn
 	first   int64    // no check before, after a restart
+	joined  int      // waits since the restart
+	cut     int      // checks cut short in a row
 
 	counts    Counts
 	late      time.Duration // of the latest check
@@ -41,53 +47,78 @@ type group struct {
 }
 
 // join puts a wait into the group of its kind and key.
-func (l *Loop) join(ref uint32, now time.Time, restarted bool) error {
+func (l *Loop) join(ref uint32, d *dag.Deferral, now time.Time, restarted bool) error {
+	g, err := l.group(groupKey{d.Kind, d.Key})
+	if err != nil {
+		return err
+	}
 	s := l.slots.at(ref)
-	d := s.work.Instance.Deferral
-	checker, err := l.c.Triggers.Checker(d.Kind)
-	if err != nil {
-		return err
-	}
-	var key string
-	attempt.Guard(&err, func() (err error) {
-		key, err = checker.Key(d.Args)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("trigger %s: %w", d.Kind, err)
-	}
-	id := groupKey{d.Kind, key}
-	g := l.groups[id]
-	if g == nil {
-		g = &group{groupKey: id, checker: checker, kind: l.kinds[d.Kind]}
-		if g.kind == nil {
-			g.kind = &kind{}
-			l.kinds[d.Kind] = g.kind
-		}
-		l.groups[id] = g
-		if n := len(l.unusedGroups); n > 0 {
-			g.id, l.unusedGroups = l.unusedGroups[n-1], l.unusedGroups[:n-1]
-			l.groupByID[g.id] = g
-		} else {
-			g.id = uint32(len(l.groupByID))
-			l.groupByID = append(l.groupByID, g)
-		}
-		if restarted {
-			g.first = now.Add(l.spread()).UnixNano()
-		}
-	}
 	g.members++
 	g.kind.stats.Parked++
 	s.group, s.phase, s.due = g, waiting, now.UnixNano()
+	l.slots.setSubject(ref, d.Subject)
 	if restarted {
-		s.due = max(s.due, g.first)
+		if g.first == 0 {
+			g.first = now.Add(l.spread()).UnixNano()
+		}
+		s.due = max(s.due, g.first+int64(min(time.Duration(g.joined/spreadWaits)*spreadStep, spreadOver)))
+		g.joined++
 	}
 	l.wait(ref, s.due)
 	return nil
 }
 
+// group returns the group with this key, new when there is none.
+func (l *Loop) group(id groupKey) (*group, error) {
+	if g := l.groups[id]; g != nil {
+		return g, nil
+	}
+	k := l.kinds[id.name]
+	if k == nil {
+		checker, err := l.c.Triggers.Checker(id.name)
+		if err != nil {
+			return nil, err
+		}
+		k = &kind{checker: checker}
+		l.kinds[id.name] = k
+	}
+	g := &group{groupKey: id, kind: k, lane: l.lane(k, id)}
+	l.groups[id] = g
+	if n := len(l.unusedGroups); n > 0 {
+		g.id, l.unusedGroups = l.unusedGroups[n-1], l.unusedGroups[:n-1]
+		l.groupByID[g.id] = g
+	} else {
+		g.id = uint32(len(l.groupByID))
+		l.groupByID = append(l.groupByID, g)
+	}
+	return g, nil
+}
+
+// lane returns the lane of a new group. A checker that names no place has one for all of its groups.
+func (l *Loop) lane(k *kind, id groupKey) *lane {
+	at := groupKey{name: id.name}
+	if placed, ok := k.checker.(triggers.Placed); ok {
+		var err error
+		attempt.Guard(&err, func() error {
+			at.key = placed.Place(id.key)
+			return nil
+		})
+		if err != nil {
+			l.c.Log.Error("a trigger cannot tell the place of a key", "trigger", id.name, "key", id.key, "error", err)
+		}
+	}
+	ln := l.lanes[at]
+	if ln == nil {
+		ln = &lane{place: at.key}
+		l.lanes[at] = ln
+	}
+	ln.groups++
+	return ln
+}
+
 // spread is the delay of the next group's first check after a restart: the groups follow each other a step apart, so
-// that a few are looked at at once and very many do not fall upon their services together.
+// that a few are looked at at once and very many do not fall upon their services together. The waits of a large group
+// follow each other alike.
 func (l *Loop) spread() time.Duration {
 	step := l.restarted % int(spreadOver/spreadStep)
 	l.restarted++
@@ -128,9 +159,11 @@ func (l *Loop) arm(g *group) {
 }
 
 // leave takes a wait out of its group. Its entry in the group's heap becomes void with its phase.
-func (l *Loop) leave(s *slot) {
+func (l *Loop) leave(ref uint32, s *slot) {
 	g := s.group
 	s.group = nil
+	l.slots.setSubject(ref, 0)
+	delete(l.sooner, ref)
 	g.members--
 	g.kind.stats.Parked--
 	if g.members == 0 && !g.busy {
@@ -142,77 +175,54 @@ func (l *Loop) dissolve(g *group) {
 	delete(l.groups, g.groupKey)
 	l.groupByID[g.id] = nil
 	l.unusedGroups = append(l.unusedGroups, g.id)
-}
-
-// batch is one check.
-type batch struct {
-	group  *group
-	ids    []entry // the waits' slots; at is unused
-	works  []*executor.Work
-	checks []uint32
-	news   map[uint32][]json.RawMessage // of each slot, when the batch is to hear them
-}
-
-// waits are the batch's waits as a checker sees them.
-func (b *batch) waits() []triggers.Wait {
-	waits := make([]triggers.Wait, len(b.works))
-	for i, w := range b.works {
-		d := w.Instance.Deferral
-		waits[i] = triggers.Wait{
-			ID: w.Attempt().String(), Args: d.Args, State: d.State, Since: d.Since, Checks: int(b.checks[i]),
-		}
+	if g.lane.groups--; g.lane.groups == 0 {
+		delete(l.lanes, groupKey{g.name, g.lane.place})
 	}
-	return waits
 }
 
-// gather takes what is due, and what is due within a moment, out of the group's heap.
-func (l *Loop) gather(g *group, now time.Time) *batch {
-	b := &batch{group: g}
-	due, until := now.UnixNano(), now.Add(l.c.Gather).UnixNano()
-	var later []entry
-	for len(g.waits) > 0 && g.waits[0].at <= until {
-		if g.waits[0].at > due && len(b.ids) == 0 && l.isWait(g.waits[0]) {
-			break // nothing is due
-		}
-		e := g.waits.pop()
-		s := l.slots.at(e.ref)
-		switch {
-		case !l.isWait(e):
-		case e.at > due && s.exact:
-			later = append(later, e)
-		default:
-			s.phase, s.early = checking, e.at > due
-			b.ids = append(b.ids, e)
-			b.works = append(b.works, s.work)
-			b.checks = append(b.checks, s.checks)
-		}
+// rise gives a group its turn.
+func (l *Loop) rise(g *group) {
+	g.armed = 0
+	g.busy = true
+	g.lane.ready = append(g.lane.ready, g)
+	if !g.lane.listed {
+		g.lane.listed = true
+		l.risen = append(l.risen, g.lane)
 	}
-	for _, e := range later {
-		g.waits.push(e)
-	}
-	return b
 }
 
-// launch starts the checks whose turn it is.
+// launch starts the checks whose turn it is. A place always has one, whatever others have: the bounds on all places
+// together only hold back its further ones.
 func (l *Loop) launch(now time.Time) {
-	for _, k := range l.kinds {
-		for k.inFlight < l.c.Checks && len(k.ready) > 0 {
-			g := k.ready[0]
-			k.ready[0] = nil
-			k.ready = k.ready[1:]
+	still := l.risen[:0]
+	for _, ln := range l.risen {
+		for len(ln.ready) > 0 && l.mayCheck(ln) {
+			g := ln.ready[0]
+			ln.ready[0] = nil
+			ln.ready = ln.ready[1:]
 			b := l.gather(g, now)
 			if len(b.ids) == 0 {
 				l.idle(g)
 				continue
 			}
-			k.inFlight++
+			ln.inFlight++
+			l.checks++
+			l.looks += len(b.ids)
 			g.begun(b, now)
 			l.checkers.Go(func() { l.check(b, now) })
 		}
-		if len(k.ready) == 0 {
-			k.ready = nil
+		if len(ln.ready) > 0 {
+			still = append(still, ln)
+		} else {
+			ln.ready, ln.listed = nil, false
 		}
 	}
+	clear(l.risen[len(still):])
+	l.risen = still
+}
+
+func (l *Loop) mayCheck(ln *lane) bool {
+	return ln.inFlight == 0 || ln.inFlight < l.c.Checks && l.checks < l.c.AllChecks && l.looks < maxLooks
 }
 
 // idle ends a group's turn.
@@ -225,91 +235,29 @@ func (l *Loop) idle(g *group) {
 	l.arm(g)
 }
 
-var errCheckTimeout = errors.New("the check took too long")
-
-// check runs off the loop. Log lines are written here, so that the loop never waits for a disk.
-func (l *Loop) check(b *batch, now time.Time) {
-	ctx, cancel := context.WithTimeoutCause(l.ctx, l.c.CheckTimeout, errCheckTimeout)
-	defer cancel()
-	waits := b.waits()
-	var verdicts []triggers.Verdict
-	var err error
-	attempt.Guard(&err, func() error {
-		verdicts = b.group.checker.Check(ctx, now, waits)
-		return nil
-	})
-	if err == nil && ctx.Err() == nil && len(verdicts) != len(waits) {
-		err = fmt.Errorf("the trigger answered %d of %d waits", len(verdicts), len(waits))
-	}
-	cause := context.Cause(ctx)
-	if err == nil && cause == nil {
-		l.writeLogs(b, verdicts)
-	}
-	l.post(func() { l.checked(b, verdicts, err, cause) })
-}
-
-// checked takes the answers in.
-func (l *Loop) checked(b *batch, verdicts []triggers.Verdict, err, cause error) {
-	b.group.kind.inFlight--
-	now := l.now()
-	if cause != nil && err == nil {
-		b.group.counts.Cut++
-		b.group.kind.stats.Cut++
-		l.c.Log.Warn("a check was cut short; its waits are looked at again", "trigger", b.group.name, "key", b.group.key,
-			"waits", len(b.ids), "error", cause)
-	}
-	for i, e := range b.ids {
+// gather takes what is due, and what is due within a moment, out of the group's heap.
+func (l *Loop) gather(g *group, now time.Time) *batch {
+	b := &batch{group: g}
+	due, until := now.UnixNano(), now.Add(l.c.Gather).UnixNano()
+	var later []entry
+	for len(g.waits) > 0 && g.waits[0].at <= until && len(b.ids) < maxBatch {
+		if g.waits[0].at > due && len(b.ids) == 0 && l.isWait(g.waits[0]) {
+			break // nothing is due
+		}
+		e := g.waits.pop()
 		s := l.slots.at(e.ref)
-		if s.version != e.version || s.phase != checking {
-			continue // dropped, or timed out, meanwhile
-		}
 		switch {
-		case err != nil:
-			l.end(e.ref, nil, fmt.Errorf("trigger %s: %w", b.group.name, err), false)
-		case cause != nil:
-			l.again(e.ref, triggers.Verdict{Again: now.Add(retryCheck)}, now)
+		case !l.isWait(e):
+		case e.at > due && s.exact:
+			later = append(later, e)
 		default:
-			s.checks++
-			l.judge(e.ref, verdicts[i], now)
+			s.phase, s.early = checking, e.at > due
+			b.add(e, s)
+			b.looks[len(b.looks)-1].state = l.noted[e.ref].state
 		}
 	}
-	l.idle(b.group)
-}
-
-func (l *Loop) judge(ref uint32, v triggers.Verdict, now time.Time) {
-	said := 0
-	for _, set := range []bool{v.Event != nil, !v.Again.IsZero(), v.Err != nil} {
-		if set {
-			said++
-		}
+	for _, e := range later {
+		g.waits.push(e)
 	}
-	switch {
-	case said != 1:
-		l.end(ref, nil, fmt.Errorf("trigger %s gave %d answers to one wait", l.slots.at(ref).group.name, said), false)
-	case v.Event != nil:
-		l.end(ref, v.Event, nil, false)
-	case v.Err != nil:
-		l.end(ref, nil, v.Err, false)
-	default:
-		l.again(ref, v, now)
-	}
-}
-
-// again waits on, unless the time is up.
-func (l *Loop) again(ref uint32, v triggers.Verdict, now time.Time) {
-	s := l.slots.at(ref)
-	d := s.work.Instance.Deferral
-	if !d.Deadline.IsZero() && !d.Deadline.After(now) {
-		l.timeOut(ref)
-		return
-	}
-	if v.State != nil && string(v.State) != string(d.State) {
-		next := *d
-		next.State = v.State
-		s.work.Instance.Deferral = &next // the Work is the loop's own copy
-		l.note(ref)
-	}
-	due := max(v.Again.UnixNano(), now.Add(leastInterval).UnixNano())
-	s.exact = s.early && due <= s.due
-	l.wait(ref, due)
+	return b
 }

@@ -1,11 +1,13 @@
 // Package triggerer is the loop that holds every parked wait of the process: deferred operators and deferrable sensors.
-// A wait is a slot of some fifty bytes, two heap entries and its row's data; no goroutine, no file, no timer of its
-// own.
+// A wait is a slot of some ninety bytes and two heap entries; no goroutine, no file, no timer of its own. What it waits
+// for stays in its row: it is read, many rows at a time, when waits are looked at or end. So a wait is held from the
+// moment when its row is stored.
 //
 // One goroutine owns all of that. It sleeps until the earliest entry of one heap: the next check of a group of waits
 // (those of one trigger kind and key, which are checked together, one check at a time), or the deadline of a wait.
 // Everything that may block happens elsewhere and comes back as a message: checks on up to Config.Checks goroutines
-// for each kind, the parking and finishing of sensors and the stopping of remote jobs in small pools.
+// for each place that they reach, the reading of rows, the parking and finishing of sensors and the stopping of remote
+// jobs in small pools. News about what waits are about (Tell) go past the checks.
 package triggerer
 
 import (
@@ -21,6 +23,7 @@ import (
 	"gust/operators"
 	"gust/runner/attempt"
 	"gust/runner/executor"
+	"gust/store"
 	"gust/triggers"
 )
 
@@ -45,14 +48,28 @@ const (
 	// groupRef marks a heap entry's ref as a group's id; noteRef is the one entry that asks for noting.
 	groupRef = 1 << 31
 	noteRef  = 1<<32 - 1
+	// maxRetryCheck bounds the pause after checks that are cut short again and again.
+	maxRetryCheck = time.Minute
+	// strayTime is how long a wait whose row has become another one waits to be dropped.
+	strayTime = time.Minute
+	// spreadWaits is how many waits of one group are looked at first in one step of the spread after a restart.
+	spreadWaits = 1000
+	// maxBatch bounds the waits of one check, maxLooks those of all checks under way: about half a kilobyte each.
+	maxBatch, maxLooks = 100_000, 150_000
+	// readAtOnce is how many rows are read at once.
+	readAtOnce = 1000
 )
 
 // Config is what a Loop needs. Zero values of the numbers mean their defaults.
 type Config struct {
 	Env      *attempt.Env
 	Triggers *triggers.Registry
-	// Checks is how many checks of each trigger kind may be under way at once, each of one group. Default 16.
+	// Waits reads what parked attempts wait for: nothing of that is kept in memory.
+	Waits store.Waits
+	// Checks is how many checks may be under way at once at each place (triggers.Placed), each of one group. Default 16.
 	Checks int
+	// AllChecks bounds the checks at all places together; but each place may always have one. Default 8 times Checks.
+	AllChecks int
 	// Parkers is how many sensors may be rendered, parked and finished at once. Default 8.
 	Parkers int
 	// Stops is how many remote jobs may be stopped at once. Default 8.
@@ -76,6 +93,9 @@ func (c *Config) defaults() {
 		if *d.value <= 0 {
 			*d.value = d.standard
 		}
+	}
+	if c.AllChecks <= 0 {
+		c.AllChecks = 8 * c.Checks
 	}
 	if c.Gather == 0 {
 		c.Gather = 500 * time.Millisecond
@@ -120,7 +140,15 @@ type Loop struct {
 	unusedGroups []uint32
 	restarted    int
 	kinds        map[string]*kind
-	noted        []entry // waits with a state to note
+	lanes        map[groupKey]*lane // by kind and place
+	risen        []*lane            // with groups whose turn has not come
+	checks       int                // under way
+	looks        int                // waits in them
+	ends         []ending           // to be told
+	reading      bool               // of the rows of ends
+	noted        map[uint32]noted
+	sooner       map[uint32]int64          // when news want waits that are being checked to be looked at again
+	parks        map[uint32]*executor.Work // sensors that are being parked
 }
 
 var _ executor.TriggerLoop = (*Loop)(nil)
@@ -137,7 +165,8 @@ func New(c Config) *Loop {
 	c.defaults()
 	return &Loop{
 		c: c, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		slots: newSlots(), groups: map[groupKey]*group{}, kinds: map[string]*kind{},
+		slots: newSlots(), groups: map[groupKey]*group{}, kinds: map[string]*kind{}, lanes: map[groupKey]*lane{},
+		noted: map[uint32]noted{}, sooner: map[uint32]int64{}, parks: map[uint32]*executor.Work{},
 		parkers: pool{most: c.Parkers}, stoppers: pool{most: c.Stops},
 	}
 }
@@ -253,6 +282,7 @@ func (l *Loop) run() {
 		l.watchClock(now)
 		l.comeUp(now)
 		l.launch(now)
+		l.readEnds()
 		l.held.Store(int64(l.slots.held))
 		if sleep := l.sleep(now); sleep >= 0 {
 			timer.Reset(sleep)
@@ -304,10 +334,9 @@ func (l *Loop) comeUp(now time.Time) {
 		case e.ref == noteRef:
 			l.noteAll()
 		case e.ref&groupRef != 0:
-			g := l.groupByID[e.ref&^groupRef]
-			g.armed = 0
-			g.busy = true
-			g.kind.ready = append(g.kind.ready, g)
+			l.rise(l.groupByID[e.ref&^groupRef])
+		case l.slots.at(e.ref).phase == straying:
+			l.recall(e.ref)
 		default:
 			l.timeOut(e.ref)
 		}
@@ -327,35 +356,5 @@ func (l *Loop) isLive(e entry) bool {
 		return g != nil && g.armed == e.at && g.version == e.version
 	}
 	s := l.slots.at(e.ref)
-	return s.version == e.version && (s.phase == waiting || s.phase == checking)
-}
-
-// note remembers that a wait's state is to be reported.
-func (l *Loop) note(ref uint32) {
-	s := l.slots.at(ref)
-	if s.noting {
-		return
-	}
-	s.noting = true
-	if len(l.noted) == 0 {
-		l.heap.push(entry{at: l.now().Add(noteEvery).UnixNano(), ref: noteRef})
-	}
-	l.noted = append(l.noted, entry{ref: ref, version: s.version})
-}
-
-// noteAll reports the states of the waits that go on.
-func (l *Loop) noteAll() {
-	for _, e := range l.noted {
-		s := l.slots.at(e.ref)
-		if s.version != e.version {
-			continue
-		}
-		s.noting = false
-		if s.phase == waiting || s.phase == checking {
-			l.reporter.Report(executor.Report{
-				Attempt: s.work.Attempt(), Kind: executor.Noted, At: l.now().UTC(), Deferral: s.work.Instance.Deferral,
-			})
-		}
-	}
-	l.noted = nil
+	return s.version == e.version && (s.phase == waiting || s.phase == checking || s.phase == straying)
 }

@@ -3,8 +3,7 @@ package triggerer
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"log/slog"
+	"slices"
 	"time"
 
 	"gust/runner/attempt"
@@ -19,131 +18,111 @@ func (l *Loop) Tell(ctx context.Context, news []triggers.News) ([]bool, error) {
 
 func (l *Loop) tell(news []triggers.News, now time.Time) []bool {
 	found := make([]bool, len(news))
-	about := map[[2]string][]int{}
-	for i := range news {
-		about[[2]string{news[i].Kind, news[i].Subject}] = append(about[[2]string{news[i].Kind, news[i].Subject}], i)
-	}
 	heard := map[*group]*batch{}
-	var texts = map[uint32][]json.RawMessage{}
-	for _, g := range l.groups {
-		if _, hears := g.checker.(triggers.Hearer); !hears {
-			continue
-		}
-		for ref := range l.slots.used {
-			s := l.slots.at(ref)
-			if s.group != g {
-				continue
+	var order []*batch
+	for i := range news {
+		n := &news[i]
+		l.slots.about(triggers.HashSubject(n.Subject), func(ref uint32, s *slot) {
+			if s.group == nil || s.group.name != n.Kind {
+				return
 			}
-			which := about[[2]string{g.name, subject(g.checker, s.work.Instance.Deferral.Args)}]
-			if len(which) == 0 {
-				continue
-			}
-			b := heard[g]
+			found[i] = true
+			b := heard[s.group]
 			if b == nil {
-				b = &batch{group: g}
-				heard[g] = b
+				b = &batch{group: s.group, news: map[uint32][]*triggers.News{}}
+				heard[s.group] = b
+				order = append(order, b)
 			}
-			for _, i := range which {
-				found[i] = true
-				texts[ref] = append(texts[ref], news[i].Text)
+			if b.news[ref] == nil {
+				b.add(entry{ref: ref, version: s.version}, s)
+				b.looks[len(b.looks)-1].state = l.noted[ref].state
 			}
-			b.ids = append(b.ids, entry{ref: ref, version: s.version})
-			b.works, b.checks = append(b.works, s.work), append(b.checks, s.checks)
-		}
+			b.news[ref] = append(b.news[ref], n)
+		})
 	}
-	for g, b := range heard {
-		g.kind.stats.News += uint64(len(b.ids))
-		b.news = texts
+	for _, b := range order {
+		b.group.kind.stats.News += uint64(len(b.ids))
 		l.checkers.Go(func() { l.hear(b, now) })
 	}
 	return found
-}
-
-// subject is what a wait is about, "" when it cannot be told.
-func subject(c triggers.Checker, args json.RawMessage) (out string) {
-	h, ok := c.(triggers.Hearer)
-	if !ok {
-		return ""
-	}
-	var err error
-	attempt.Guard(&err, func() (err error) {
-		out, err = h.Subject(args)
-		return err
-	})
-	if err != nil {
-		return ""
-	}
-	return out
 }
 
 // hear runs off the loop.
 func (l *Loop) hear(b *batch, now time.Time) {
 	ctx, cancel := context.WithTimeoutCause(l.ctx, l.c.CheckTimeout, errCheckTimeout)
 	defer cancel()
-	waits := b.waits()
-	for i := range waits {
-		waits[i].News = b.news[b.ids[i].ref]
+	hearer := b.group.kind.checker.(triggers.Hearer)
+	waits, in, err := l.waits(ctx, b)
+	for i := len(waits) - 1; i >= 0 && err == nil; i-- {
+		waits[i].News = textsAbout(hearer, waits[i].Args, b.news[b.ids[in[i]].ref])
+		if len(waits[i].News) == 0 {
+			waits, in = slices.Delete(waits, i, i+1), slices.Delete(in, i, i+1)
+		}
 	}
 	var verdicts []triggers.Verdict
-	var err error
-	attempt.Guard(&err, func() error {
-		verdicts = b.group.checker.(triggers.Hearer).Hear(ctx, now, waits)
-		return nil
-	})
-	if err == nil && ctx.Err() == nil && len(verdicts) != len(waits) {
-		err = fmt.Errorf("the trigger answered %d of %d waits", len(verdicts), len(waits))
+	if err == nil && len(waits) > 0 {
+		verdicts, err = answers(ctx, b, waits, func() []triggers.Verdict { return hearer.Hear(ctx, now, waits) })
+		if err == nil {
+			err = context.Cause(ctx)
+		}
 	}
-	if cause := context.Cause(ctx); err != nil || cause != nil {
+	if err != nil {
 		l.c.Log.Warn("news could not be heard; their waits are checked as before", "trigger", b.group.name, "key", b.group.key,
-			"waits", len(b.ids), "error", errorOr(err, cause))
+			"waits", len(b.ids), "error", err)
 		return
 	}
-	l.writeLogs(b, verdicts)
-	l.post(func() { l.heard(b, verdicts) })
+	l.writeLogs(b, in, verdicts)
+	l.post(func() { l.heard(b, in, verdicts) })
 }
 
-func errorOr(err, cause error) error {
-	if err != nil {
+// textsAbout are the texts of those news that are about a wait indeed: subjects are looked up by their hash.
+func textsAbout(h triggers.Hearer, args json.RawMessage, news []*triggers.News) (texts []json.RawMessage) {
+	var subject string
+	var err error
+	attempt.Guard(&err, func() (err error) {
+		subject, err = h.Subject(args)
 		return err
+	})
+	for _, n := range news {
+		if err == nil && n.Subject == subject {
+			texts = append(texts, n.Text)
+		}
 	}
-	return cause
+	return texts
 }
 
 // heard takes in what news have come to. A wait that a check has ended meanwhile is left alone.
-func (l *Loop) heard(b *batch, verdicts []triggers.Verdict) {
+func (l *Loop) heard(b *batch, in []int, verdicts []triggers.Verdict) {
 	now := l.now()
-	for i, e := range b.ids {
+	for i, v := range verdicts {
+		e := b.ids[in[i]]
 		s := l.slots.at(e.ref)
 		if s.version != e.version || s.phase != waiting && s.phase != checking {
 			continue
 		}
-		if v := &verdicts[i]; v.Event != nil || v.Err != nil || v.Again.IsZero() {
-			b.group.kind.stats.Heard++
-			l.judge(e.ref, *v, now)
-		} else {
-			l.sooner(e.ref, v.Again, now)
+		if v.Event == nil && v.Err == nil && !v.Again.IsZero() {
+			l.lookSooner(e.ref, v, now)
+			continue
 		}
+		b.group.kind.stats.Heard++
+		l.judge(e.ref, v, now)
 	}
 }
 
-// sooner looks at a wait earlier than was planned.
-func (l *Loop) sooner(ref uint32, at, now time.Time) {
+// lookSooner looks at a wait earlier than was planned.
+func (l *Loop) lookSooner(ref uint32, v triggers.Verdict, now time.Time) {
+	if v.State != nil {
+		l.note(ref, v.State)
+	}
 	s := l.slots.at(ref)
-	due := max(at.UnixNano(), now.Add(leastInterval).UnixNano())
-	if s.phase == waiting && due < s.due {
+	due := max(v.Again.UnixNano(), now.Add(leastInterval).UnixNano())
+	switch {
+	case s.phase == checking: // the check's answer may name a later time
+		if planned, ok := l.sooner[ref]; !ok || due < planned {
+			l.sooner[ref] = due
+		}
+	case due < s.due:
 		s.exact = false
 		l.wait(ref, due)
-	}
-}
-
-// writeLogs writes the lines of verdicts to the logs of their attempts, off the loop: it never waits for a disk.
-func (l *Loop) writeLogs(b *batch, verdicts []triggers.Verdict) {
-	if l.c.Env.Logs == nil {
-		return
-	}
-	for i, v := range verdicts {
-		if v.Log != "" {
-			l.c.Env.Logs.Append(b.works[i].Attempt(), slog.LevelInfo, "trigger", v.Log)
-		}
 	}
 }

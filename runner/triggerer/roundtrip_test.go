@@ -35,13 +35,16 @@ func TestWaitingOccupiesNoWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 		env := &attempt.Env{Operators: attempttest.Registry(t, op), XComs: &attempttest.XComs{}}
-		ex, loop := local.New(&worker.Worker{Env: env}, 1, nil), New(Config{Env: env, Triggers: reg})
+		waits := &attempttest.Waits{}
+		ex, loop := local.New(&worker.Worker{Env: env}, 1, nil), New(Config{Env: env, Triggers: reg, Waits: waits})
 		works := map[string]executor.Work{"defers": attempttest.Work("defers", "deferring", nil)}
 		rec := &attempttest.Recorder{OnReport: func(rep executor.Report) error {
 			w := works[rep.Attempt.TaskID]
 			w.Instance.Deferral = rep.Deferral
+			waits.Observe(&rep)
 			switch rep.Kind { // as the scheduler does, after its commit
 			case executor.Deferred:
+				waits.Put(w.Instance)
 				loop.Park(w)
 			case executor.Fired:
 				ex.Dispatch(w)

@@ -46,7 +46,7 @@ func (l *Loop) Show(ctx context.Context, a dag.Attempt) (*Shown, error) {
 		}
 		s := l.slots.at(ref)
 		if s.group != nil {
-			explainer, _ = s.group.checker.(triggers.Explainer)
+			explainer, _ = s.group.kind.checker.(triggers.Explainer)
 		}
 		return l.show(a, s)
 	})
@@ -66,18 +66,20 @@ func (l *Loop) Show(ctx context.Context, a dag.Attempt) (*Shown, error) {
 }
 
 func (l *Loop) show(a dag.Attempt, s *slot) *Shown {
-	out := &Shown{Attempt: a, Doing: s.phase.String(), Checks: int(s.checks)}
-	if d := s.work.Instance.Deferral; d != nil {
-		out.Kind, out.Since, out.Deadline = d.Kind, d.Since, d.Deadline
-	}
+	out := &Shown{Attempt: a, Doing: s.phase.String(), Checks: int(s.checks), Since: moment(s.since), Deadline: moment(s.deadline)}
 	if g := s.group; g != nil {
-		out.Key, out.Place, out.Together, out.LastCheck = g.key, g.place(), g.members, g.lastCheck
-		out.HasSubject = subject(g.checker, s.work.Instance.Deferral.Args) != ""
-		if s.due > 0 {
-			out.NextCheck = time.Unix(0, s.due).UTC()
-		}
+		out.Kind, out.Key, out.Place, out.Together, out.LastCheck = g.name, g.key, g.place(), g.members, g.lastCheck
+		out.HasSubject, out.NextCheck = s.subject != 0, moment(s.due)
 	}
 	return out
+}
+
+// moment is a time as slots keep it, 0 for none.
+func moment(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos).UTC()
 }
 
 // ask has the loop's goroutine answer a question.

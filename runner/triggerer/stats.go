@@ -101,12 +101,7 @@ func (l *Loop) stats(keys int) Stats {
 }
 
 // place names the service that the group reaches.
-func (g *group) place() string {
-	if p, ok := g.checker.(triggers.Placed); ok {
-		return p.Place(g.key)
-	}
-	return g.name
-}
+func (g *group) place() string { return cmp.Or(g.lane.place, g.name) }
 
 // ended counts the end of a wait.
 func (g *group) ended(event *triggers.Event, timedOut bool, now time.Time) {

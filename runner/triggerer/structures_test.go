@@ -2,7 +2,6 @@ package triggerer
 
 import (
 	"fmt"
-	"hash/maphash"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -70,6 +69,49 @@ func TestSlotsFindEveryAttempt(t *testing.T) {
 	})
 }
 
+// Slots are found by their subjects, all that have one, however the table grows.
+func TestSlotsFindEverySubject(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := newSlots()
+		model := map[uint32]uint64{}
+		for i := range rapid.IntRange(0, 300).Draw(t, "steps") {
+			// The upper bits tell subjects apart that share a bucket.
+			subject := rapid.Uint64Range(0, 20).Draw(t, "subject") << rapid.SampledFrom([]int{0, 40}).Draw(t, "shift")
+			if ref := uint32(rapid.IntRange(0, 300).Draw(t, "ref")); model[ref] != 0 && rapid.Bool().Draw(t, "change") {
+				if rapid.Bool().Draw(t, "remove") {
+					s.remove(ref)
+					delete(model, ref)
+				} else {
+					s.setSubject(ref, subject)
+					model[ref] = subject
+				}
+			} else {
+				w := attempttest.Work(fmt.Sprint(i), "plain", nil)
+				ref := s.add(&w)
+				s.setSubject(ref, subject)
+				model[ref] = subject
+			}
+			want := 0
+			for _, m := range model {
+				if m == subject && subject != 0 {
+					want++
+				}
+			}
+			got := 0
+			s.about(subject, func(ref uint32, p *slot) {
+				if got++; model[ref] != subject || p.subject != subject {
+					t.Fatalf("slot %d is about %d, want %d", ref, p.subject, subject)
+				}
+			})
+			if got != want {
+				t.Fatalf("%d slots about %d, want %d", got, subject, want)
+			}
+		}
+	})
+}
+
+// Attempts with one hash are told apart.
 func TestSlotsWithOneHash(t *testing.T) {
 	t.Parallel()
 	s := newSlots()
@@ -78,13 +120,16 @@ func TestSlotsWithOneHash(t *testing.T) {
 		works[i] = attempttest.Work(fmt.Sprint(i), "plain", nil)
 		s.add(&works[i])
 	}
-	// Chain all of them under the first one's hash, as five equal hashes would be.
-	s.index = map[uint64]uint32{maphash.Comparable(s.seed, works[0].Attempt()): 5}
+	for i := range s.attempts.heads { // one bucket, as equal hashes would have
+		s.attempts.heads[i] = 5
+	}
 	for ref := range uint32(5) {
 		s.at(ref).chain = ref
 	}
-	if ref, ok := s.find(works[0].Attempt()); !ok || ref != 0 {
-		t.Errorf("got %d %v", ref, ok)
+	for i := range works {
+		if ref, ok := s.find(works[i].Attempt()); !ok || ref != uint32(i) {
+			t.Errorf("got %d %v", ref, ok)
+		}
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"gust/operators"
 	"gust/runner/attempt"
 	"gust/runner/executor"
-	"gust/triggers"
 )
 
 // park takes an attempt over: a sensor without a wait is parked first.
@@ -18,29 +17,37 @@ func (l *Loop) park(w *executor.Work) {
 		return
 	}
 	ref := l.slots.add(w)
-	if w.Instance.Deferral != nil {
-		l.hold(ref)
-		return
-	}
 	s := l.slots.at(ref)
-	s.phase = parking
-	version := s.version
-	l.parkers.do(func() {
-		rep := l.sensorParks(w)
-		l.post(func() { _ = l.sensorSaid(ref, version, rep) })
-	})
+	switch d := w.Instance.Deferral; {
+	case d == nil:
+		s.phase = parking
+		l.parks[ref] = w
+		version := s.version
+		l.parkers.do(func() {
+			rep := l.sensorParks(w)
+			l.post(func() { l.sensorSaid(ref, version, rep) })
+		})
+	case d.Kind == "" || d.Ended():
+		l.recall(ref)
+	default:
+		l.hold(ref, d)
+	}
 }
 
-// hold begins the wait that the attempt's Deferral describes.
-func (l *Loop) hold(ref uint32) {
+// hold begins the wait that a stored Deferral describes.
+func (l *Loop) hold(ref uint32, d *dag.Deferral) {
 	s := l.slots.at(ref)
 	now := l.now()
-	d := s.work.Instance.Deferral
-	if event, failure := attempt.WaitEnd(d); event != nil || failure != nil { // a crash came before the task went on
-		l.end(ref, event, failure, d.TimedOut)
-		return
+	restarted := d.Since.Before(l.began)
+	s.since, s.told = d.Since.UnixNano(), restarted && d.Keyed
+	var err error
+	if !d.Keyed {
+		d, err = attempt.Keyed(l.c.Triggers, d)
 	}
-	if err := l.join(ref, now, d.Since.Before(l.began)); err != nil {
+	if err == nil {
+		err = l.join(ref, d, now, restarted)
+	}
+	if err != nil {
 		l.end(ref, nil, err, false)
 		return
 	}
@@ -48,6 +55,7 @@ func (l *Loop) hold(ref uint32) {
 		return
 	}
 	at := d.Deadline
+	s.deadline = at.UnixNano()
 	if !at.After(now) {
 		at = now.Add(lastLook)
 	}
@@ -56,78 +64,43 @@ func (l *Loop) hold(ref uint32) {
 }
 
 // unhold takes a wait out of its group, when it is in one.
-func (l *Loop) unhold(s *slot) {
+func (l *Loop) unhold(ref uint32, s *slot) {
 	if s.group == nil {
 		return
 	}
-	if !s.work.Instance.Deferral.Deadline.IsZero() {
+	if s.deadline != 0 {
 		l.deadlines--
 	}
-	l.leave(s)
+	l.leave(ref, s)
 }
 
-func (l *Loop) timeOut(ref uint32) {
-	l.end(ref, nil, attempt.WaitError(l.slots.at(ref).work.Instance.Deferral), true)
-}
-
-// end ends a wait, with an event or an error. An operator goes on in an executor; a sensor is finished in the pool.
-func (l *Loop) end(ref uint32, event *triggers.Event, failure error, timedOut bool) {
-	s := l.slots.at(ref)
-	w := s.work
-	if s.group != nil {
-		s.group.ended(event, timedOut, l.now())
-	}
-	l.unhold(s)
-	if !w.Task.Parks {
-		l.slots.remove(ref)
-		d := *w.Instance.Deferral
-		switch {
-		case d.Failed != "": // as stored
-		case failure != nil:
-			d.Failed, d.TimedOut = l.mask(failure.Error()), timedOut
-		default:
-			d = *attempt.Fired(&d, event)
-		}
-		l.reporter.Report(executor.Report{Attempt: w.Attempt(), Kind: executor.Fired, At: l.now().UTC(), Deferral: &d})
-		return
-	}
-	s.phase = finishing
-	version := s.version
-	l.parkers.do(func() {
-		rep := l.sensorFinishes(w, event, failure)
-		l.post(func() {
-			if said := l.sensorSaid(ref, version, rep); said && timedOut && rep.Kind == executor.Failed {
-				l.stopRemote(w, failure.Error())
-			}
-		})
-	})
-}
-
-func (l *Loop) mask(text string) string {
-	if l.c.Env.Mask == nil {
-		return text
-	}
-	return l.c.Env.Mask(text)
-}
-
-// sensorSaid takes in what a sensor made of its parking or of its wait's end, unless it was dropped meanwhile.
+// sensorSaid takes in what a sensor made of its parking or of its wait's end, unless it was dropped meanwhile. A wait
+// begins when its row is stored: whatever looks at it reads that.
 func (l *Loop) sensorSaid(ref, version uint32, rep executor.Report) bool {
 	s := l.slots.at(ref)
 	if s.version != version {
 		return false
 	}
-	l.reporter.Report(rep)
+	delete(l.parks, ref)
 	if rep.Kind != executor.Parked {
 		l.slots.remove(ref)
+		l.reporter.Report(rep)
 		return true
 	}
-	w := *s.work // a check that ignores its end may still read the old one
-	w.Instance.Deferral = rep.Deferral
-	if w.Instance.FirstStart.IsZero() {
-		w.Instance.FirstStart = rep.At
+	s.phase = parking
+	rep.Committed = func(err error) {
+		l.post(func() {
+			if l.slots.at(ref).version != version {
+				return
+			}
+			if err != nil { // it is not the current attempt any more, or the scheduler stops
+				l.slots.remove(ref)
+				return
+			}
+			l.hold(ref, rep.Deferral)
+		})
 	}
-	s.work = &w
-	l.hold(ref)
+	l.reporter.Report(rep)
 	return true
 }
 
@@ -137,8 +110,12 @@ func (l *Loop) drop(a dag.Attempt, reason string) {
 		return
 	}
 	s := l.slots.at(ref)
-	w := s.work
-	l.unhold(s)
+	w := l.parks[ref]
+	if w == nil {
+		w = l.work(s, &dag.TaskInstance{Key: a.Key, TryNumber: a.TryNumber})
+	}
+	delete(l.parks, ref)
+	l.unhold(ref, s)
 	l.slots.remove(ref)
 	if reason != "" {
 		l.stopRemote(w, reason)
@@ -170,33 +147,6 @@ func (l *Loop) sensorParks(w *executor.Work) executor.Report {
 	return rep
 }
 
-// sensorFinishes runs in the pool.
-func (l *Loop) sensorFinishes(w *executor.Work, event *triggers.Event, failure error) executor.Report {
-	h := l.c.Env.Open(w, l.reporter)
-	defer h.Close()
-	if failure != nil {
-		h.Log().Error("The wait ended without an event: " + l.mask(failure.Error()))
-	}
-	var res operators.Result
-	var err error
-	ctx, cancel := context.WithTimeoutCause(l.ctx, parkTimeout, errParkTimeout)
-	defer cancel()
-	attempt.Guard(&err, func() error {
-		parker, err := l.parker(ctx, h)
-		switch {
-		case err != nil && failure != nil:
-			return failure
-		case err != nil:
-			return err
-		}
-		res, err = parker.Finish(ctx, h, event, failure)
-		return err
-	})
-	rep := h.Outcome(res, err, true)
-	h.LogEnd(&rep)
-	return rep
-}
-
 func (l *Loop) parker(ctx context.Context, h *attempt.Handle) (operators.Parker, error) {
 	op, spec, err := h.Operator(ctx)
 	if err != nil {
@@ -209,9 +159,17 @@ func (l *Loop) parker(ctx context.Context, h *attempt.Handle) (operators.Parker,
 	return parker, nil
 }
 
-// stopRemote stops what a wait that is over has left running.
+// stopRemote stops what a wait that is over has left running. What it waited for is in its row, or in the archived try.
 func (l *Loop) stopRemote(w *executor.Work, reason string) {
 	l.stoppers.do(func() {
+		if w.Instance.Deferral == nil {
+			rows, err := l.read(l.stopCtx, []dag.Attempt{w.Attempt()})
+			if err == nil && rows[0].Task != nil {
+				stored := *w
+				stored.Instance = *rows[0].Task
+				w = &stored
+			}
+		}
 		h := l.c.Env.Open(w, l.reporter)
 		defer h.Close()
 		h.Log().Info("The wait was given up: " + reason)
