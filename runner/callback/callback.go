@@ -15,6 +15,7 @@ import (
 	"gust/operators"
 	"gust/runner/attempt"
 	"gust/runner/executor"
+	"gust/store"
 )
 
 // Store reads what a callback is about.
@@ -22,6 +23,7 @@ type Store interface {
 	RunGet(ctx context.Context, key dag.RunKey) (*dag.Run, error)
 	TaskInstanceGet(ctx context.Context, key dag.Key) (*dag.TaskInstance, error)
 	DagVersionGet(ctx context.Context, version string) (*dag.DAG, error)
+	store.Waits
 }
 
 // Options configure a Loop. Store and Env are required.
@@ -262,7 +264,10 @@ func (l *Loop) concerned(ctx context.Context, c *dag.CallbackRequest) (*executor
 		if err != nil {
 			return nil, err
 		}
-		wait := c.Callback.Wait()
+		wait, err := l.wait(ctx, c)
+		if err != nil {
+			return nil, err
+		}
 		if c.Callback.Event == dag.StopAttempt && wait == nil && ti.TryNumber != c.TryNumber {
 			return nil, nil
 		}
@@ -274,6 +279,20 @@ func (l *Loop) concerned(ctx context.Context, c *dag.CallbackRequest) (*executor
 	}
 	task.Operator, task.Params, task.Mapped = c.Callback.Operator, c.Callback.Params, nil
 	return &executor.Work{DAG: d, Task: &task, Run: *run, Instance: instance}, nil
+}
+
+// wait is what an attempt that is to be stopped waited for, nil when it was not deferred. The request has it, or the row
+// of the attempt still does.
+func (l *Loop) wait(ctx context.Context, c *dag.CallbackRequest) (*dag.Deferral, error) {
+	wait := c.Callback.Wait()
+	if wait != nil || c.Callback.Event != dag.StopAttempt {
+		return wait, nil
+	}
+	rows, err := l.opts.Store.WaitsGet(ctx, []dag.Attempt{{Key: c.Key, TryNumber: c.TryNumber}})
+	if err != nil || rows[0].Task == nil {
+		return nil, err
+	}
+	return rows[0].Task.Deferral, nil
 }
 
 // deaf takes the reports of a callback's operator: nothing of them is stored.

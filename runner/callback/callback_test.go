@@ -27,7 +27,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // house is a loop over one run of DAG "d" with task "t", whose callbacks run a function.
 type house struct {
 	*callback.Loop
-	operator string // of the task
+	operator string        // of the task
+	waits    *dag.Deferral // what the rows of attempts say that they wait for
 	mu       sync.Mutex
 	done     []int64
 	log      strings.Builder
@@ -61,6 +62,17 @@ func (h *house) RunGet(_ context.Context, key dag.RunKey) (*dag.Run, error) {
 
 func (h *house) TaskInstanceGet(_ context.Context, key dag.Key) (*dag.TaskInstance, error) {
 	return &dag.TaskInstance{Key: key, TryNumber: 5}, nil
+}
+
+// WaitsGet finds the wait of the try that is stored.
+func (h *house) WaitsGet(_ context.Context, attempts []dag.Attempt) ([]store.Wait, error) {
+	out := make([]store.Wait, len(attempts))
+	for i, a := range attempts {
+		if h.waits != nil {
+			out[i].Task = &dag.TaskInstance{Key: a.Key, TryNumber: a.TryNumber, Deferral: h.waits}
+		}
+	}
+	return out, nil
 }
 
 func (h *house) DagVersionGet(context.Context, string) (*dag.DAG, error) {
@@ -169,9 +181,15 @@ func TestStopAttempt(t *testing.T) {
 			time.Sleep(5 * time.Minute)
 			ti.Deferral = nil
 		}
+		h.waits = &dag.Deferral{Kind: "kept", Args: []byte(`{"of":2}`)} // in the row, not in the request
+		ti.TryNumber = 3
+		c := dag.StopRequest(&ti, "marked", time.Now())
+		c.ID = 4
+		h.Notify(c)
+		time.Sleep(5 * time.Minute)
 		h.stop(t)
-		want := []string{`d.t r try 2 marked wait{"of":1}`, "d.t r try 5 marked"}
-		if !slices.Equal(stopped, want) || !slices.Equal(h.finished(), []int64{1, 2, 3}) {
+		want := []string{`d.t r try 2 marked wait{"of":1}`, "d.t r try 5 marked", `d.t r try 3 marked kept{"of":2}`}
+		if !slices.Equal(stopped, want) || !slices.Equal(h.finished(), []int64{1, 2, 3, 4}) {
 			t.Errorf("stopped %q, done %v", stopped, h.finished())
 		}
 	})

@@ -34,7 +34,7 @@ func (s *State) waitAt(g *gate, t *task) {
 }
 
 func (s *State) warnPool(g *gate, t *task) {
-	id := t.row.DagID + "." + t.row.TaskID
+	id := t.run.row.DagID + "." + t.spec.ID
 	if g.warned[id] {
 		return
 	}
@@ -58,7 +58,7 @@ func (s *State) slotless(t *task) bool { return t.spec.Inline || t.parks() }
 func (t *task) parks() bool { return t.spec.Parks && !answered(t.row.Deferral) }
 
 func answered(d *dag.Deferral) bool {
-	return d != nil && (d.Event != nil || d.Failed != "" || d.TimedOut)
+	return d != nil && d.Ended()
 }
 
 // admit hands out executor slots to ready tasks and reports whether it looked at any.
@@ -164,13 +164,13 @@ func (s *State) perRun(t *task) *gate {
 	if t.spec.MaxActivePerRun <= 0 {
 		return nil
 	}
-	g := t.run.perTask[t.index]
+	g := t.run.perTask[int(t.index)]
 	if g == nil {
 		g = &gate{name: "max_active_tis_per_dagrun", limit: t.spec.MaxActivePerRun}
 		if t.run.perTask == nil {
 			t.run.perTask = map[int]*gate{}
 		}
-		t.run.perTask[t.index] = g
+		t.run.perTask[int(t.index)] = g
 	}
 	return g
 }
@@ -181,13 +181,13 @@ func (s *State) perDag(t *task) *gate {
 		return nil
 	}
 	p := t.run.pipeline
-	g := p.perTask[t.row.TaskID]
+	g := p.perTask[t.spec.ID]
 	if g == nil {
 		g = &gate{name: "max_active_tis_per_dag"}
 		if p.perTask == nil {
 			p.perTask = map[string]*gate{}
 		}
-		p.perTask[t.row.TaskID] = g
+		p.perTask[t.spec.ID] = g
 	}
 	g.limit = t.spec.MaxActivePerDAG
 	return g
@@ -240,19 +240,17 @@ func (s *State) launch(t *task) {
 		s.runInline(t)
 		return
 	}
-	t.row.QueuedAt = s.now
+	t.row.QueuedAt = momentOf(s.now)
 	s.move(t, dag.StateQueued)
-	a := t.row.Attempt()
 	if t.parks() {
 		if s.pool(t.row.Pool).deferred {
 			s.take(t, heldPool)
 		}
-		s.parked.add(a)
-		s.d.Effects = append(s.d.Effects, Park{s.work(t)})
+		s.park(t)
 		return
 	}
 	s.take(t, heldSlot|heldPool)
-	s.out.add(a)
+	s.out.add(t.attempt())
 	s.d.Effects = append(s.d.Effects, Dispatch{s.work(t)})
 }
 
@@ -261,8 +259,12 @@ func (s *State) work(t *task) executor.Work {
 	if t.base != nil {
 		expansion = t.base.expansion
 	}
+	ti := t.instance()
+	if ti.Deferral == nil && t.row.wait != waitWritten {
+		ti.Deferral = &dag.Deferral{} // it is in the row
+	}
 	return executor.Work{
 		Expansion: expansion,
-		DAG:       t.run.graph.dag, Task: t.spec, Run: t.run.row, Instance: t.row, NextAfter: t.run.nextAfter,
+		DAG:       t.run.graph.dag, Task: t.spec, Run: t.run.row, Instance: ti, NextAfter: t.run.nextAfter,
 	}
 }

@@ -41,7 +41,7 @@ func (s *State) produced(t *task) {
 	for _, o := range t.spec.Outlets {
 		if o.Asset != nil {
 			s.assetEvent(dag.AssetEvent{
-				Name: o.Asset.Name, URI: o.Asset.URI, At: s.now, Source: t.row.Key, Extra: o.Asset.Extra, Aliases: aliases,
+				Name: o.Asset.Name, URI: o.Asset.URI, At: s.now, Source: t.key(), Extra: o.Asset.Extra, Aliases: aliases,
 			})
 		}
 	}

@@ -47,7 +47,7 @@ func (s *State) follow(t *task, names []string) choice {
 		}
 		if !found {
 			s.warn("task %s.%s chose %q, which is no direct downstream task or task group; expected one of: %s",
-				t.row.DagID, t.row.TaskID, name, strings.Join(t.spec.Downstream, ", "))
+				t.run.row.DagID, t.spec.ID, name, strings.Join(t.spec.Downstream, ", "))
 		}
 	}
 	ids := []string{}

@@ -31,7 +31,7 @@ func (s *State) callbackDone(id int64) {
 func (s *State) callTask(t *task, event dag.CallbackEvent, reason string) {
 	for _, c := range t.spec.Callbacks {
 		if c.Event == event {
-			s.call(dag.CallbackRequest{Key: t.row.Key, TryNumber: t.row.TryNumber, Callback: c, Reason: reason, At: s.now})
+			s.call(dag.CallbackRequest{Key: t.key(), TryNumber: int(t.row.TryNumber), Callback: c, Reason: reason, At: s.now})
 		}
 	}
 }

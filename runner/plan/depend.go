@@ -64,19 +64,19 @@ func (t *task) ownSetups() dag.Upstream {
 // newTry makes a task ready for its next try. A finished try before it is archived.
 func (s *State) newTry(t *task) {
 	if t.row.State != dag.StateNone && t.row.TryNumber > 0 {
-		old := t.row
+		old := t.instance()
 		old.State, old.NotBefore = dag.StateFailed, time.Time{}
-		t.archive = &old
+		t.row.setRare(func(x *rare) { x.archive = &old })
 	}
 	t.row.TryNumber++
-	t.row.StartDate, t.row.EndDate, t.row.QueuedAt = time.Time{}, time.Time{}, time.Time{}
-	t.row.Deferral = nil
+	t.row.StartDate, t.row.EndDate, t.row.QueuedAt = 0, 0, 0
+	t.row.setWait(nil)
 	s.enqueue(t)
 }
 
 // enqueue makes a task ready for the try it has.
 func (s *State) enqueue(t *task) {
-	t.row.NotBefore = time.Time{}
+	t.row.NotBefore = 0
 	s.move(t, scheduled)
 	if t.spec.Inline && t.run.pipeline.pause.limit < 0 {
 		s.runInline(t)
@@ -89,16 +89,16 @@ func (s *State) enqueue(t *task) {
 // lag lets the row of a task follow later, if it is still in this state then.
 func (s *State) lag(t *task) {
 	if s.cfg.StateLag > 0 {
-		t.since = s.now
-		s.lagging.push(lag{t, s.now})
+		t.since = momentOf(s.now)
+		s.lagging.push(lag{t, t.since})
 	}
 }
 
 // runInline finishes a task that does nothing, without a worker.
 func (s *State) runInline(t *task) {
-	t.row.StartDate = s.now
-	if t.row.FirstStart.IsZero() {
-		t.row.FirstStart = s.now
+	t.row.StartDate = momentOf(s.now)
+	if t.row.FirstStart == 0 {
+		t.row.FirstStart = t.row.StartDate
 	}
 	s.callTask(t, dag.OnExecute, "")
 	s.callTask(t, dag.OnSuccess, "")
@@ -155,12 +155,9 @@ func (s *State) finish(t *task, to dag.State, at time.Time) {
 		return
 	}
 	s.release(t, heldSlot|heldPool)
-	if at.Before(t.row.StartDate) {
-		at = t.row.StartDate // the clock went back
-	}
-	t.row.EndDate = at
-	t.row.NotBefore = time.Time{}
-	t.row.Deferral = nil
+	t.row.EndDate = max(momentOf(at), t.row.StartDate) // the clock may have gone back
+	t.row.NotBefore = 0
+	t.row.setWait(nil)
 	s.move(t, to)
 	if to == dag.StateSuccess && len(t.spec.Outlets) > 0 {
 		s.produced(t)

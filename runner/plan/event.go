@@ -27,6 +27,8 @@ type Config struct {
 	// that the rows no longer know, is killed or dropped.
 	Replaces *State
 	Lost     bool
+
+	inspect bool // see Inspect
 }
 
 const defaultStateLag = 100 * time.Millisecond

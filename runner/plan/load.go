@@ -7,8 +7,8 @@ import (
 	"gust/store"
 )
 
-// load builds everything from a snapshot.
-func (s *State) load(snap *store.Snapshot) {
+// load builds everything from a snapshot. survivor, when not nil, is the State that this one replaces.
+func (s *State) load(snap *store.Snapshot, survivor *survivor) {
 	for i := range snap.Dags {
 		s.dagRow(&snap.Dags[i])
 	}
@@ -29,17 +29,19 @@ func (s *State) load(snap *store.Snapshot) {
 		if r := s.loadRun(&snap.Active[i], snap.Versions); r != nil {
 			started = append(started, r)
 		}
+		snap.Active[i].Tasks = nil // large, and not needed any more
 	}
 	for i := range snap.Queued {
 		s.addQueued(snap.Queued[i])
 	}
 	for _, r := range started {
+		s.adopt(r, survivor)
 		s.occupy(r)
 	}
 	for _, r := range started {
 		s.resume(r)
 	}
-	s.endStrangers()
+	s.endStrangers(survivor)
 	for _, b := range s.backfills {
 		s.closeBackfill(b)
 	}
@@ -79,6 +81,21 @@ func (s *State) loadRun(a *store.ActiveRun, versions map[string]*dag.DAG) *run {
 	return r
 }
 
+// adopt finds out which attempts of a run the trigger loop still holds.
+func (s *State) adopt(r *run, survivor *survivor) {
+	for t := range r.all {
+		switch t.row.State {
+		case dag.StateQueued, dag.StateRunning, dag.StateRestarting:
+			t.parked = survivor != nil && survivor.parked(t.attempt())
+			if s.cfg.inspect {
+				s.out.add(t.attempt())
+			}
+		case dag.StateDeferred:
+			t.parked = s.cfg.inspect || survivor != nil && survivor.parked(t.attempt())
+		}
+	}
+}
+
 // occupy counts what the attempts that are out hold, before anything new is let in.
 func (s *State) occupy(r *run) {
 	for t := range r.all {
@@ -105,9 +122,9 @@ func (s *State) occupy(r *run) {
 // isHeld reports whether the attempt of a queued or running task is where it belongs.
 func (s *State) isHeld(t *task) bool {
 	if t.parks() {
-		return s.parked.has(t.row.Attempt())
+		return t.parked
 	}
-	return s.out.has(t.row.Attempt())
+	return s.out.has(t.attempt())
 }
 
 // resume goes on with the stored tasks of a run where an earlier life has left them.
@@ -120,7 +137,7 @@ func (s *State) resume(r *run) {
 		}
 		switch t.row.State {
 		case scheduled:
-			s.again(t, answered(t.row.Deferral) || !t.row.StartDate.IsZero())
+			s.again(t, answered(t.row.Deferral) || t.row.StartDate != 0)
 		case dag.StateQueued, dag.StateRunning:
 			if !s.isHeld(t) {
 				s.again(t, true)
@@ -130,12 +147,17 @@ func (s *State) resume(r *run) {
 		case dag.StateUpForRetry, dag.StateUpForReschedule:
 			s.sleep(t)
 		case dag.StateDeferred:
-			switch a := t.row.Attempt(); {
-			case t.row.Deferral == nil || answered(t.row.Deferral):
+			switch {
+			case t.row.wait == waitWritten: // answered
+				if t.parked {
+					s.unpark(t, "")
+				}
 				s.again(t, true)
-			case !s.parked.has(a):
-				s.parked.add(a)
-				s.d.Effects = append(s.d.Effects, Park{s.work(t)})
+			case t.parked:
+				t.row.keepWait()
+			default:
+				t.reparks = true
+				s.reparks = append(s.reparks, t)
 			}
 		}
 	}
@@ -144,14 +166,12 @@ func (s *State) resume(r *run) {
 // restart ends the attempt of a task that was cleared while it ran; the next try begins when it reports its end, or at
 // once when there is no attempt any more.
 func (s *State) restart(t *task) {
-	a := t.row.Attempt()
-	if s.out.has(a) {
+	if a := t.attempt(); s.out.has(a) {
 		s.d.Effects = append(s.d.Effects, Kill{a, "the task was cleared"})
 		return
 	}
-	if s.parked.has(a) {
-		s.parked.remove(a)
-		s.d.Effects = append(s.d.Effects, Drop{a, "the task was cleared"})
+	if t.parked {
+		s.unpark(t, "the task was cleared")
 	}
 	t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
 	s.retryLater(t, s.now, 0)
@@ -173,29 +193,42 @@ func (s *State) removeRow(row *dag.TaskInstance) {
 	}
 	gone := *row
 	gone.State, gone.EndDate, gone.Deferral = dag.StateRemoved, s.now, nil
-	s.d.Changes.Tasks = append(s.d.Changes.Tasks, store.TaskChange{From: row.State, FromTry: row.TryNumber, Task: gone})
+	s.d.Changes.Tasks = append(s.d.Changes.Tasks, store.TaskChange{
+		From: row.State, FromTry: row.TryNumber, Task: gone, KeepWait: row.State == dag.StateDeferred,
+	})
 }
 
 // endStrangers ends the attempts that are out although the rows know nothing of them any more.
-func (s *State) endStrangers() {
+func (s *State) endStrangers(survivor *survivor) {
 	const reason = "the task was changed by another process"
-	current := func(a dag.Attempt, states ...dag.State) bool {
+	current := func(a dag.Attempt) *task {
 		r := s.runs[a.Run()]
 		if r == nil || r.tasks == nil {
-			return false
+			return nil
 		}
-		t := r.find(a.Key)
-		return t != nil && t.row.Attempt() == a && slices.Contains(states, t.row.State)
+		if t := r.find(a.Key); t != nil && t.attempt() == a {
+			return t
+		}
+		return nil
 	}
 	for _, a := range s.out.sorted() {
-		if !current(a, dag.StateQueued, dag.StateRunning, dag.StateRestarting) {
+		t := current(a)
+		if t == nil || !slices.Contains([]dag.State{dag.StateQueued, dag.StateRunning, dag.StateRestarting}, t.row.State) {
 			s.d.Effects = append(s.d.Effects, Kill{a, reason})
 		}
 	}
-	for _, a := range s.parked.sorted() {
-		if !current(a, dag.StateQueued, dag.StateRunning, dag.StateRestarting, dag.StateDeferred) {
-			s.parked.remove(a)
-			s.d.Effects = append(s.d.Effects, Drop{a, reason})
-		}
+	if survivor == nil {
+		return
+	}
+	dropped := map[dag.Attempt]bool{} // above, for a better reason
+	for _, m := range s.parkMoves {
+		dropped[m.attempt] = m.was
+	}
+	for _, a := range survivor.strangers(func(a dag.Attempt) bool {
+		t := current(a)
+		return t != nil && t.parked || dropped[a]
+	}) {
+		s.parkMoves = append(s.parkMoves, parkMove{a, true})
+		s.d.Effects = append(s.d.Effects, Drop{a, reason})
 	}
 }

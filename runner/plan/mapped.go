@@ -59,17 +59,20 @@ func (r *run) at(i, mapIndex int) *task {
 // upstream counts the states of the direct upstream tasks; all instances of a mapped task share them.
 func (t *task) upstream() dag.Upstream {
 	if t.base != nil {
-		return t.base.up
+		t = t.base
 	}
-	return t.up
+	if t.up == nil {
+		return dag.Upstream{}
+	}
+	return *t.up
 }
 
 // name is the task's id, with the number of a mapped instance.
 func (t *task) name() string {
 	if t.base != nil {
-		return fmt.Sprintf("%s[%d]", t.row.TaskID, t.row.MapIndex)
+		return fmt.Sprintf("%s[%d]", t.spec.ID, t.row.MapIndex)
 	}
-	return t.row.TaskID
+	return t.spec.ID
 }
 
 // whole is the state of a task as its dependents in the next run see it: of a mapped task, that of the first instance
@@ -122,8 +125,8 @@ func (s *State) instantiate(t *task, n int, rows []dag.TaskInstance) {
 	t.instances, t.expanded, t.untouched, t.expansion = make([]task, n), true, 0, s.seq
 	for i := range t.instances {
 		u := &t.instances[i]
-		u.run, u.spec, u.index, u.base = r, t.spec, t.index, t
-		u.fresh, u.row = true, r.newRow(t, i)
+		u.run, u.spec, u.index, u.base, u.mapping = r, t.spec, t.index, t, &unmapped
+		u.fresh, u.row = true, s.newRow(t, i)
 	}
 	for i := range rows {
 		row := &rows[i]
@@ -132,7 +135,7 @@ func (s *State) instantiate(t *task, n int, rows []dag.TaskInstance) {
 			continue
 		}
 		u := &t.instances[row.MapIndex]
-		u.fresh, u.row, u.saved, u.savedTry = false, *row, row.State, row.TryNumber
+		u.fresh, u.row, u.saved, u.savedTry = false, s.rowOf(row), row.State, int32(row.TryNumber)
 		if row.State == dag.StateRemoved { // the task has grown again
 			u.row.State = dag.StateNone
 			s.mark(u)
@@ -230,7 +233,7 @@ func (s *State) lengthsLoaded(e Lengths) {
 func (s *State) cannotExpand(t *task, problem string) {
 	s.restore(t)
 	for u := range t.each {
-		u.row.Error = problem
+		u.row.setError(problem)
 		s.finish(u, dag.StateFailed, s.now)
 	}
 }

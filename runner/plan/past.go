@@ -25,9 +25,9 @@ func (t *task) pastReason() string {
 	case r.graph.dag.Catchup && !t.spec.StartDate.IsZero() && p.row.LogicalDate.Before(t.spec.StartDate):
 		return ""
 	}
-	st, has := p.state(t.row.TaskID)
+	st, has := p.state(t.spec.ID)
 	if !has {
-		if t.spec.IgnoreFirstDependsOnPast && !p.prior[t.row.TaskID] {
+		if t.spec.IgnoreFirstDependsOnPast && !p.prior[t.spec.ID] {
 			return ""
 		}
 		return fmt.Sprintf("depends_on_past is true and the previous run %s has no instance of this task", p.row.RunID)
@@ -132,7 +132,7 @@ func (s *State) detach(r *run) {
 	states := make(map[string]dag.State, len(r.tasks))
 	for i := range r.tasks {
 		if t := &r.tasks[i]; !t.absent {
-			states[t.row.TaskID] = t.whole()
+			states[t.spec.ID] = t.whole()
 		}
 	}
 	for _, n := range r.next {

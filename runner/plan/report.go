@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"time"
 
 	"gust/dag"
@@ -12,24 +11,28 @@ import (
 // report takes in one report and tells whether it was about a current attempt. An attempt that ended frees its place in
 // the executor or trigger loop even when nobody is interested in it any more.
 func (s *State) report(r *executor.Report) bool {
-	s.leave(r)
 	run := s.runs[r.Attempt.Run()]
 	if run == nil || run.tasks == nil {
+		s.leave(nil, r)
 		return false
 	}
 	t := run.find(r.Attempt.Key)
-	if t == nil || t.row.TryNumber != r.Attempt.TryNumber {
+	s.leave(t, r)
+	if t == nil || int(t.row.TryNumber) != r.Attempt.TryNumber {
 		return false
 	}
-	was := t.row
+	var stop dag.CallbackRequest
+	if r.Unstopped != "" {
+		stop = t.stopRequest(r.Unstopped, s.now)
+	}
 	if !s.accept(t, r) {
 		return false
 	}
 	if r.Unstopped != "" {
-		s.call(dag.StopRequest(&was, r.Unstopped, s.now))
+		s.call(stop)
 	}
 	for _, x := range r.XComs {
-		x.Key, x.Try = t.row.Key, r.Attempt.TryNumber
+		x.Key, x.Try = t.key(), r.Attempt.TryNumber
 		if x.At.IsZero() {
 			x.At = s.now
 		}
@@ -38,18 +41,24 @@ func (s *State) report(r *executor.Report) bool {
 	return true
 }
 
-// leave notes that an attempt has left the executor or the trigger loop.
-func (s *State) leave(r *executor.Report) {
+// leave notes that an attempt has left the executor or the trigger loop. t is its task instance, perhaps with another
+// attempt by now, nil when there is none.
+func (s *State) leave(t *task, r *executor.Report) {
+	fromLoop := func() {
+		if t != nil && t.attempt() == r.Attempt {
+			s.setParked(t, false)
+		}
+	}
 	switch r.Kind {
 	case executor.Deferred, executor.Rescheduled:
 		s.out.remove(r.Attempt)
 	case executor.Fired:
-		s.parked.remove(r.Attempt)
+		fromLoop()
 	case executor.Succeeded, executor.Skipped, executor.Failed, executor.Interrupted:
 		if s.out.has(r.Attempt) {
 			s.out.remove(r.Attempt)
 		} else {
-			s.parked.remove(r.Attempt)
+			fromLoop()
 		}
 	case executor.Started, executor.Pushed, executor.Parked, executor.Noted:
 	}
@@ -91,7 +100,8 @@ func (s *State) accept(t *task, r *executor.Report) bool {
 		if active {
 			s.started(t, s.at(r))
 			s.release(t, heldSlot|heldPool)
-			t.row.NotBefore, t.row.Deferral = r.RescheduleAt.UTC(), nil
+			t.row.NotBefore = momentOf(r.RescheduleAt)
+			t.row.setWait(nil)
 			s.move(t, dag.StateUpForReschedule)
 			s.sleep(t)
 		}
@@ -116,11 +126,11 @@ func (s *State) at(r *executor.Report) time.Time {
 // started notes when the try and the task began, unless that is known: an attempt that is repeated after a crash, a
 // deferral or a reschedule belongs to the try that began earlier.
 func (s *State) started(t *task, at time.Time) {
-	if t.row.StartDate.IsZero() {
-		t.row.StartDate = at
+	if t.row.StartDate == 0 {
+		t.row.StartDate = momentOf(at)
 	}
-	if t.row.FirstStart.IsZero() {
-		t.row.FirstStart = at
+	if t.row.FirstStart == 0 {
+		t.row.FirstStart = momentOf(at)
 	}
 	s.mark(t)
 }
@@ -129,27 +139,27 @@ func (s *State) ended(t *task, r *executor.Report) {
 	at := s.at(r)
 	s.started(t, at)
 	if r.MapLabel != "" {
-		t.row.RenderedMapIndex = r.MapLabel
+		t.row.setRare(func(x *rare) { x.RenderedMapIndex = r.MapLabel })
 	}
 	switch r.Kind {
 	case executor.Succeeded:
-		t.row.Error = ""
+		t.row.setError("")
 		s.callTask(t, dag.OnSuccess, "")
 		s.decide(t, r)
 		s.finish(t, dag.StateSuccess, at)
 	case executor.Skipped:
-		t.row.Error = ""
+		t.row.setError("")
 		s.callTask(t, dag.OnSkipped, r.Error)
 		s.finish(t, dag.StateSkipped, at)
 	default:
-		t.row.Error = r.Error
-		if r.NoRetry || !t.row.MayRetry() {
+		t.row.setError(r.Error)
+		if r.NoRetry || !t.row.mayRetry() {
 			s.callTask(t, dag.OnFailure, r.Error)
 			s.finish(t, dag.StateFailed, at)
 			return
 		}
 		s.callTask(t, dag.OnRetry, r.Error)
-		delay := max(r.RetryAfter, t.spec.NextRetryDelay(t.row.DagID, t.run.row.LogicalDate, t.row.TryNumber))
+		delay := max(r.RetryAfter, t.spec.NextRetryDelay(t.run.row.DagID, t.run.row.LogicalDate, int(t.row.TryNumber)))
 		s.retryLater(t, at, delay)
 	}
 }
@@ -157,19 +167,19 @@ func (s *State) ended(t *task, r *executor.Report) {
 // retryLater puts a task whose try has failed to sleep until its next one.
 func (s *State) retryLater(t *task, at time.Time, delay time.Duration) {
 	s.release(t, heldSlot|heldPool)
-	if at.Before(t.row.StartDate) {
-		at = t.row.StartDate
+	if start := t.row.StartDate.time(); at.Before(start) {
+		at = start
 	}
-	t.row.EndDate = at
-	t.row.NotBefore = at.Add(delay)
-	t.row.Deferral = nil
+	t.row.EndDate = momentOf(at)
+	t.row.NotBefore = momentOf(at.Add(delay))
+	t.row.setWait(nil)
 	s.move(t, dag.StateUpForRetry)
 	s.sleep(t)
 }
 
 // sleep wakes the task at its NotBefore.
 func (s *State) sleep(t *task) {
-	s.setTimer(timer{at: t.row.NotBefore, run: t.run, task: t.index, instance: t.row.MapIndex})
+	s.setTimer(timer{at: t.row.NotBefore.time(), run: t.run, task: int(t.index), instance: int(t.row.MapIndex)})
 }
 
 // restarted begins a new try of a task that was cleared while it ran, once its attempt has ended, however it did.
@@ -177,7 +187,7 @@ func (s *State) restarted(t *task, r *executor.Report) bool {
 	switch r.Kind {
 	case executor.Succeeded, executor.Skipped, executor.Failed, executor.Deferred, executor.Rescheduled,
 		executor.Interrupted, executor.Fired:
-		t.row.Error = r.Error
+		t.row.setError(r.Error)
 		t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
 		s.retryLater(t, s.at(r), 0)
 		return true
@@ -192,9 +202,9 @@ func (s *State) deferred(t *task, r *executor.Report) bool {
 		return false
 	}
 	s.started(t, s.at(r))
-	s.hold(t, r.Deferral)
-	s.parked.add(r.Attempt)
-	s.d.Effects = append(s.d.Effects, Park{s.work(t)})
+	t.row.setWait(r.Deferral)
+	s.hold(t)
+	s.park(t)
 	return true
 }
 
@@ -204,33 +214,34 @@ func (s *State) parkedBy(t *task, r *executor.Report) bool {
 		return false
 	}
 	s.started(t, s.at(r))
-	s.hold(t, r.Deferral)
+	t.row.setWait(r.Deferral)
+	s.hold(t)
 	return true
 }
 
 // hold moves a task to deferred. It keeps its place in a pool that includes deferred tasks, and nothing else.
-func (s *State) hold(t *task, d *dag.Deferral) {
+func (s *State) hold(t *task) {
 	if s.pool(t.row.Pool).deferred {
 		s.release(t, heldSlot)
 		s.take(t, heldPool)
 	} else {
 		s.release(t, heldSlot|heldPool)
 	}
-	t.row.Deferral = d
 	s.move(t, dag.StateDeferred)
 }
 
 // noted stores the new state of a wait.
 func (s *State) noted(t *task, r *executor.Report) bool {
-	if r.Deferral == nil || t.row.Deferral == nil {
+	if r.Deferral == nil {
 		return false
 	}
-	if bytes.Equal(t.row.Deferral.State, r.Deferral.State) {
-		return true
+	if t.row.wait == waitWritten {
+		d := *t.row.Deferral // shared with work that was handed out
+		d.State = r.Deferral.State
+		t.row.Deferral = &d
+	} else {
+		t.row.Deferral, t.row.wait = &dag.Deferral{State: r.Deferral.State}, waitNoted
 	}
-	d := *t.row.Deferral // shared with work that was handed out
-	d.State = r.Deferral.State
-	t.row.Deferral = &d
 	s.mark(t)
 	return true
 }
@@ -240,7 +251,7 @@ func (s *State) fired(t *task, r *executor.Report) bool {
 	if !answered(r.Deferral) {
 		return false
 	}
-	t.row.Deferral = r.Deferral
+	t.row.setWait(r.Deferral)
 	t.resumed = true
 	s.enqueue(t)
 	return true
@@ -253,9 +264,8 @@ func (s *State) interrupted(t *task) {
 		s.release(t, heldPool)
 	}
 	if t.row.State == dag.StateDeferred { // the wait is stored; it is parked again
-		s.hold(t, t.row.Deferral)
-		s.parked.add(t.row.Attempt())
-		s.d.Effects = append(s.d.Effects, Park{s.work(t)})
+		s.hold(t)
+		s.park(t)
 		return
 	}
 	t.resumed = true
@@ -275,6 +285,6 @@ func (s *State) decide(t *task, r *executor.Report) {
 	}
 	s.skip(t, c)
 	s.d.Changes.XComs = append(s.d.Changes.XComs, store.XCom{
-		Key: t.row.Key, Name: store.SkipKey, Try: t.row.TryNumber, Value: c.json(), At: s.now,
+		Key: t.key(), Name: store.SkipKey, Try: int(t.row.TryNumber), Value: c.json(), At: s.now,
 	})
 }

@@ -241,19 +241,23 @@ func (s *State) build(r *run, stored []dag.TaskInstance) {
 		default:
 			t := &r.tasks[j]
 			t.run = r // says that there is a row
-			t.row, t.saved, t.savedTry = *row, row.State, row.TryNumber
+			t.row, t.saved, t.savedTry = s.rowOf(row), row.State, int32(row.TryNumber)
 		}
 	}
 	for i := range r.tasks {
 		t, spec := &r.tasks[i], g.dag.Tasks[i]
-		t.spec, t.index = spec, i
+		t.spec, t.index, t.mapping = spec, int32(i), &unmapped
+		if spec.Mapped != nil {
+			t.mapping = &mapping{}
+		}
 		if t.run == nil {
 			t.run = r
 			if t.absent = !r.covers(spec); t.absent {
+				t.row.shape, t.row.rare = &noShape, &common
 				continue
 			}
 			t.fresh = true
-			t.row = r.newRow(t, -1)
+			t.row = s.newRow(t, -1)
 			if rows := mapped[i]; len(rows) > 0 {
 				s.buildMapped(t, rows)
 			} else {
@@ -266,6 +270,9 @@ func (s *State) build(r *run, stored []dag.TaskInstance) {
 	}
 	for i := range r.tasks {
 		t := &r.tasks[i]
+		if len(g.up[i]) > 0 {
+			t.up = &dag.Upstream{}
+		}
 		for _, j := range g.up[i] {
 			for u := range r.tasks[j].each {
 				t.up.Total++
@@ -279,12 +286,14 @@ func (s *State) build(r *run, stored []dag.TaskInstance) {
 }
 
 // newRow is the row of a task instance that has none yet.
-func (r *run) newRow(t *task, mapIndex int) dag.TaskInstance {
+func (s *State) newRow(t *task, mapIndex int) row {
 	spec := t.spec
-	return dag.TaskInstance{
-		Key:      dag.Key{DagID: r.row.DagID, RunID: r.row.RunID, TaskID: spec.ID, MapIndex: mapIndex},
-		MaxTries: max(0, spec.Retries), Operator: spec.Operator,
-		Pool: cmp.Or(spec.Pool, dag.DefaultPool), PoolSlots: max(1, spec.PoolSlots), Priority: r.graph.weight[t.index],
+	return row{
+		shape: s.shape(shape{
+			Operator: spec.Operator, Pool: cmp.Or(spec.Pool, dag.DefaultPool), PoolSlots: max(1, spec.PoolSlots),
+			Priority: t.run.graph.weight[t.index],
+		}),
+		rare: &common, MapIndex: int32(mapIndex), MaxTries: int32(max(0, spec.Retries)),
 	}
 }
 
@@ -321,7 +330,7 @@ func (s *State) closeRun(r *run) {
 // failed reports whether a run whose tasks have all finished has failed: its leaves decide.
 func (r *run) failed() bool {
 	for t := range r.all {
-		if t.row.State.FailedState() && (r.graph.dag.FailFast && !uncounted(t.spec) || r.decides(t.index)) {
+		if t.row.State.FailedState() && (r.graph.dag.FailFast && !uncounted(t.spec) || r.decides(int(t.index))) {
 			return true
 		}
 	}
@@ -386,7 +395,7 @@ func (s *State) timeOut(r *run) {
 
 // failFast ends the rest of a run after a failure of task t.
 func (s *State) failFast(t *task) {
-	s.abort(t.run, dag.StateFailed, true, "task "+t.row.TaskID+" failed and the DAG has fail_fast")
+	s.abort(t.run, dag.StateFailed, true, "task "+t.spec.ID+" failed and the DAG has fail_fast")
 }
 
 // abort finishes every unfinished task of a run: those that had begun in the given state, the others as skipped.
@@ -401,10 +410,14 @@ func (s *State) abort(r *run, begun dag.State, spare bool, reason string) {
 		}
 		to := dag.StateSkipped
 		if s.stop(t, reason) {
-			to, t.row.Error = begun, reason
+			to = begun
+			t.row.setError(reason)
 		}
 		s.release(t, heldSlot|heldPool)
-		t.row.EndDate, t.row.NotBefore, t.row.Deferral = s.now, time.Time{}, nil
+		t.row.EndDate, t.row.NotBefore = momentOf(s.now), 0
+		if t.row.State != dag.StateDeferred { // else the trigger loop reads it, to stop what was waited for
+			t.row.setWait(nil)
+		}
 		s.move(t, to)
 	}
 }
@@ -412,16 +425,24 @@ func (s *State) abort(r *run, begun dag.State, spare bool, reason string) {
 // stop ends an attempt wherever it is held and reports whether it was. In the executor it keeps its place until it has
 // reported its end. That what it has started is to be stopped is stored too: the process may die before it has done so.
 func (s *State) stop(t *task, reason string) bool {
-	a := t.row.Attempt()
-	switch {
+	s.repark(t)
+	switch a := t.attempt(); {
 	case s.out.has(a):
 		s.d.Effects = append(s.d.Effects, Kill{a, reason})
-	case s.parked.has(a):
-		s.parked.remove(a)
-		s.d.Effects = append(s.d.Effects, Drop{a, reason})
+	case t.parked:
+		s.unpark(t, reason)
 	default:
 		return false
 	}
-	s.call(dag.StopRequest(&t.row, reason, s.now))
+	s.call(t.stopRequest(reason, s.now))
 	return true
+}
+
+// stopRequest asks for what the attempt has started to be stopped. A wait that is in the row alone is read there.
+func (t *task) stopRequest(reason string, now time.Time) dag.CallbackRequest {
+	ti := t.instance()
+	if t.row.wait != waitWritten {
+		ti.Deferral = nil
+	}
+	return dag.StopRequest(&ti, reason, now)
 }

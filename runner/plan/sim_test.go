@@ -158,7 +158,7 @@ func (s *setting) outcome(w executor.Work, now time.Time) executor.Report {
 	d := w.Instance.Deferral
 	switch {
 	case !w.Task.Parks && d == nil && s.roll(a, "defer") < 20:
-		r.Kind, r.Deferral = executor.Deferred, &dag.Deferral{Kind: "time", Since: now}
+		r.Kind, r.Deferral = executor.Deferred, waitOf(a, now)
 	case !w.Task.Parks && d == nil && w.Instance.StartDate.IsZero() && s.roll(a, "reschedule") < 15:
 		r.Kind, r.RescheduleAt = executor.Rescheduled, now.Add(time.Second)
 	case s.fails(a):
@@ -182,12 +182,23 @@ func (s *setting) outcome(w executor.Work, now time.Time) executor.Report {
 	return r
 }
 
-// fired ends a wait: a sensor is finished, an operator goes on.
-func (s *setting) fired(w executor.Work, now time.Time) executor.Report {
+// waitOf is the wait of an attempt; its arguments are in the store alone once it is parked.
+func waitOf(a dag.Attempt, now time.Time) *dag.Deferral {
+	return &dag.Deferral{Kind: "time", Args: argsOf(a), Keyed: true, Key: "k", Since: now}
+}
+
+func argsOf(a dag.Attempt) json.RawMessage { return fmt.Appendf(nil, "%q", a.String()) }
+
+// fired ends a wait, as its row has it: a sensor is finished, an operator goes on.
+func (m *sim) fired(w executor.Work) executor.Report {
+	now := m.now
 	if w.Task.Parks {
-		return s.outcome(w, now)
+		return m.outcome(w, now)
 	}
 	d := *w.Instance.Deferral
+	if row, ok := m.store.Task(w.Instance.Key); ok && row.Attempt() == w.Attempt() && row.Deferral != nil {
+		d = *row.Deferral
+	}
 	d.Event = json.RawMessage(`{}`)
 	return executor.Report{Attempt: w.Attempt(), At: now, Kind: executor.Fired, Deferral: &d}
 }
@@ -346,11 +357,15 @@ func (m *sim) any(set map[dag.Attempt]executor.Work) (executor.Work, bool) {
 func (m *sim) pick() (executor.Report, bool) {
 	if w, ok := m.any(m.parked); ok && m.random.IntN(3) == 0 {
 		if w.Task.Parks && w.Instance.Deferral == nil && m.random.IntN(2) == 0 {
-			w.Instance.Deferral = &dag.Deferral{Kind: "time", Since: m.now}
+			w.Instance.Deferral = waitOf(w.Attempt(), m.now)
 			m.parked[w.Attempt()] = w
 			return executor.Report{Attempt: w.Attempt(), Kind: executor.Parked, At: m.now, Deferral: w.Instance.Deferral}, true
 		}
-		return m.setting.fired(w, m.now), true
+		if m.random.IntN(4) == 0 {
+			return executor.Report{Attempt: w.Attempt(), Kind: executor.Noted, At: m.now,
+				Deferral: &dag.Deferral{State: fmt.Appendf(nil, "%d", m.random.IntN(9))}}, true
+		}
+		return m.fired(w), true
 	}
 	if w, ok := m.any(m.out); ok {
 		if m.random.IntN(3) == 0 {
@@ -359,7 +374,7 @@ func (m *sim) pick() (executor.Report, bool) {
 		return m.outcome(w, m.now), true
 	}
 	if w, ok := m.any(m.parked); ok {
-		return m.setting.fired(w, m.now), true
+		return m.fired(w), true
 	}
 	return executor.Report{}, false
 }

@@ -49,6 +49,9 @@ func (m *sim) onCommit(c *store.Changes) {
 					m.t.Fatalf("task %s exceeds max_active_tis_per_dag", ti.Key)
 				}
 			case dag.StateDeferred:
+				if got, want := string(ti.Deferral.Args), string(argsOf(ti.Attempt())); got != want {
+					m.t.Fatalf("%s waits with the arguments %s, want %s", ti.Attempt(), got, want)
+				}
 				if m.pools[ti.Pool].IncludeDeferred {
 					pools[ti.Pool] += ti.PoolSlots
 				}

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -40,10 +39,15 @@ type State struct {
 	errors map[string]bool // files with a stored import error
 
 	out    holding  // in the executor
-	parked holding  // in the trigger loop
 	ready  taskHeap // waiting for an executor slot, and for no other limit as far as known
 	timers timerHeap
 	seq    int
+	shapes map[shape]*shape
+
+	// parkMoves are the changes that the latest Step has made to what the trigger loop holds (task.parked).
+	parkMoves []parkMove
+	// reparks are parked by the next Steps, some at a time.
+	reparks []*task
 
 	// Work lists of the running Step.
 	examine    fifo[*task]
@@ -127,30 +131,20 @@ type past struct {
 
 // task is a task instance of an unfinished run.
 type task struct {
-	row      dag.TaskInstance
-	run      *run
-	spec     *dag.Task
-	index    int
-	up       dag.Upstream
-	saved    dag.State
-	savedTry int
-	// archive is the finished try to be archived with the next write.
-	archive *dag.TaskInstance
-	since   time.Time // of a state whose row may lag
+	row   row
+	run   *run
+	spec  *dag.Task
+	up    *dag.Upstream // nil without upstream tasks, and of mapped instances
+	saved dag.State
+	since moment // of a state whose row may lag
 	// pulled is the gate whose capacity this ready task is counted against; held says which gates it occupies.
 	pulled *gate
-	held   held
-
-	// base is the mapped task that an instance belongs to, nil for every other task. instances are those of a mapped
-	// task once it is expanded, by map index; it has no row of its own then. former are the rows of an earlier expansion
-	// that has been cleared as a whole: the task is expanded again, and they stand for it until then.
-	base      *task
-	instances []task
-	former    []dag.TaskInstance
-	expansion int  // executor.Work.Expansion of the instances
-	asked     bool // for the lengths of the mapped fields
-	expanded  bool
-	untouched int // instances without a state
+	// base is the mapped task that an instance belongs to, nil for every other task.
+	base *task
+	*mapping
+	index    int32
+	savedTry int32
+	held     held
 
 	absent  bool // the run has no instance of this task
 	fresh   bool // not in the store yet
@@ -158,9 +152,26 @@ type task struct {
 	listed  bool // on the examine list
 	resumed bool // goes before new work
 	lagged  bool // the row may now say scheduled
+	parked  bool // in the trigger loop
+	reparks bool // on the list of those to be parked again
 }
 
-// New builds the State from a snapshot. Whatever has to happen because of it (attempts to dispatch again, waits to park
+// mapping is what a mapped task has besides. instances are there once it is expanded, by map index; it has no row of its
+// own then. former are the rows of an earlier expansion that has been cleared as a whole: the task is expanded again, and
+// they stand for it until then.
+type mapping struct {
+	instances []task
+	former    []dag.TaskInstance
+	expansion int  // executor.Work.Expansion of the instances
+	asked     bool // for the lengths of the mapped fields
+	expanded  bool
+	untouched int // instances without a state
+}
+
+// unmapped is the mapping of every other task.
+var unmapped mapping
+
+// New builds the State from a snapshot, which it takes over. Whatever has to happen because of it (attempts to dispatch again, waits to park
 // again) comes out of the first Step.
 func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 	if cfg.Timetable == nil {
@@ -178,16 +189,17 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		cfg: cfg, now: now.UTC(),
 		pipelines: map[string]*pipeline{}, runs: map[dag.RunKey]*run{}, graphs: map[string]*graph{},
 		files: map[string][]*pipeline{},
-		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, callbacks: map[int64]bool{}, errors: map[string]bool{}, out: newHolding(nil, false), parked: newHolding(nil, false),
+		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, callbacks: map[int64]bool{}, errors: map[string]bool{},
+		out: newHolding(nil, false), shapes: map[shape]*shape{},
 	}
-	if old != nil {
-		s.stopping, s.scannedAll, s.seq, s.lastCallback = old.stopping, old.scannedAll, old.seq, old.lastCallback
-		s.out, s.parked = newHolding(&old.out, lost), newHolding(&old.parked, lost)
+	if old == nil {
+		s.load(snap, nil)
+		return s
 	}
-	s.load(snap)
-	if old != nil {
-		s.inherit(old)
-	}
+	s.stopping, s.scannedAll, s.seq, s.lastCallback = old.stopping, old.scannedAll, old.seq, old.lastCallback
+	s.out = newHolding(&old.out, lost)
+	s.load(snap, newSurvivor(old, lost))
+	s.inherit(old)
 	return s
 }
 
@@ -296,7 +308,7 @@ func (q *fifo[T]) pop() T {
 // lag is a task that has been in a state, whose row may lag, since a time.
 type lag struct {
 	task *task
-	at   time.Time
+	at   moment
 }
 
 // holding is the set of attempts that somebody holds, and how the latest Step has changed it.
@@ -341,8 +353,5 @@ func (h *holding) remove(a dag.Attempt) {
 
 // sorted lists the attempts in a fixed order: map order must not show.
 func (h *holding) sorted() []dag.Attempt {
-	return slices.SortedFunc(maps.Keys(h.set), func(a, b dag.Attempt) int {
-		return cmp.Or(cmp.Compare(a.DagID, b.DagID), cmp.Compare(a.RunID, b.RunID), cmp.Compare(a.TaskID, b.TaskID),
-			cmp.Compare(a.MapIndex, b.MapIndex), cmp.Compare(a.TryNumber, b.TryNumber))
-	})
+	return slices.SortedFunc(maps.Keys(h.set), compareAttempts)
 }

@@ -19,9 +19,10 @@ func (s *State) Step(events []Event, now time.Time) Decision {
 	s.now = now.UTC()
 	if s.stepped { // what New has changed belongs to the first Step
 		s.out.begin()
-		s.parked.begin()
+		s.parkMoves = s.parkMoves[:0]
 	}
 	s.stepped = true
+	s.parkAgain()
 	s.fire()
 	for i, e := range events {
 		s.apply(i, e)
@@ -117,7 +118,7 @@ func (s *State) fire() {
 			}
 		}
 	}
-	for s.lagging.len() > 0 && !s.lagging.first().at.Add(s.cfg.StateLag).After(s.now) {
+	for s.lagging.len() > 0 && !s.lagging.first().at.time().Add(s.cfg.StateLag).After(s.now) {
 		if l := s.lagging.pop(); l.lags() {
 			l.task.lagged = true
 			s.mark(l.task)
@@ -128,7 +129,7 @@ func (s *State) fire() {
 // lags reports whether the row still has to follow.
 func (l lag) lags() bool {
 	t := l.task
-	return l.at.Equal(t.since) && t.saved != t.row.State && mayLag(t.row.State)
+	return l.at == t.since && t.saved != t.row.State && mayLag(t.row.State)
 }
 
 // mayWait reports whether a changed row need not be written now. A task that is no longer active is written at once:
@@ -143,7 +144,7 @@ func mayLag(st dag.State) bool { return st == scheduled || st == dag.StateRunnin
 
 // due lets a task whose wait is over go on: a retry begins a new try, a sensor looks again.
 func (s *State) due(t *task, at time.Time) {
-	if !at.Equal(t.row.NotBefore) || t.run.row.State != dag.RunRunning {
+	if momentOf(at) != t.row.NotBefore || t.run.row.State != dag.RunRunning {
 		return
 	}
 	switch t.row.State {
@@ -165,11 +166,14 @@ func (s *State) wake() time.Time {
 	if len(s.timers) > 0 {
 		sooner(s.timers[0].at)
 	}
+	if len(s.reparks) > 0 {
+		sooner(s.now)
+	}
 	for s.lagging.len() > 0 {
 		if l := s.lagging.first(); l.lags() {
 			// Rows that follow share a commit when they are due at nearly the same time.
 			step := s.cfg.StateLag / 4
-			sooner(l.at.Add(s.cfg.StateLag).Truncate(step).Add(step))
+			sooner(l.at.time().Add(s.cfg.StateLag).Truncate(step).Add(step))
 			break
 		}
 		s.lagging.pop()
@@ -221,19 +225,28 @@ func (s *State) flushTask(t *task) {
 	c := &s.d.Changes
 	if t.expanded || t.former != nil { // its instances have rows
 		if t.expanded && !t.fresh {
-			c.Tasks = append(c.Tasks, store.TaskChange{Gone: true, From: t.saved, FromTry: t.savedTry, Task: t.row})
+			c.Tasks = append(c.Tasks, store.TaskChange{Gone: true, From: t.saved, FromTry: int(t.savedTry), Task: t.instance()})
 			t.fresh = true
 		}
 		return
 	}
-	if t.archive != nil {
-		c.History = append(c.History, *t.archive)
-		t.archive = nil
+	if t.row.archive != nil {
+		c.History = append(c.History, *t.row.archive)
+		t.row.setRare(func(x *rare) { x.archive = nil })
 	}
 	if t.row.TryNumber > 1 && t.row.TryNumber != t.savedTry {
-		c.XComsClear = append(c.XComsClear, t.row.Key)
+		c.XComsClear = append(c.XComsClear, t.key())
 	}
-	c.Tasks = append(c.Tasks, store.TaskChange{New: t.fresh, From: t.saved, FromTry: t.savedTry, Task: t.row})
+	change := store.TaskChange{
+		New: t.fresh, From: t.saved, FromTry: int(t.savedTry), Task: t.instance(), KeepWait: t.row.wait != waitWritten,
+	}
+	if t.row.wait == waitKept {
+		change.Task.Deferral = nil // what it is to be parked with is not the whole
+	}
+	c.Tasks = append(c.Tasks, change)
+	if st := t.row.State; t.row.Deferral != nil && !t.reparks && (st == dag.StateDeferred || st.Finished()) {
+		t.row.keepWait()
+	}
 	t.fresh, t.lagged, t.saved, t.savedTry = false, false, t.row.State, t.row.TryNumber
 }
 

@@ -26,11 +26,14 @@ func TestStopSurvivesACrash(t *testing.T) {
 	stops := map[string]string{}
 	for _, c := range w.notified {
 		if c.Callback.Event == dag.StopAttempt {
-			kind := ""
-			if wait := c.Callback.Wait(); wait != nil {
-				kind = wait.Kind
+			waits, err := w.store.WaitsGet(t.Context(), []dag.Attempt{{Key: c.Key, TryNumber: c.TryNumber}})
+			if err != nil {
+				t.Fatal(err)
 			}
-			stops[c.TaskID] = kind
+			stops[c.TaskID] = ""
+			if waits[0].Task != nil {
+				stops[c.TaskID] = waits[0].Task.Deferral.Kind
+			}
 		}
 	}
 	if len(stops) != 2 || stops["parked"] != "some.wait" || stops["works"] != "" {

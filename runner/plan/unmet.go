@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,19 +13,10 @@ import (
 // Inspect builds a State for looking only: attempts that rows call queued, running or deferred are taken to be out, as
 // they are while a scheduler runs. Ask it with Unmet; do not Step it.
 func Inspect(cfg Config, snap *store.Snapshot, now time.Time) *State {
-	busy := &State{out: newHolding(nil, false), parked: newHolding(nil, false)}
-	for i := range snap.Active {
-		for j := range snap.Active[i].Tasks {
-			switch t := &snap.Active[i].Tasks[j]; t.State {
-			case dag.StateQueued, dag.StateRunning, dag.StateRestarting:
-				busy.out.add(t.Attempt())
-			case dag.StateDeferred:
-				busy.parked.add(t.Attempt())
-			}
-		}
-	}
-	cfg.Replaces = busy
-	return New(cfg, snap, now)
+	cfg.inspect = true
+	kept := *snap // New takes over what it is given
+	kept.Active = slices.Clone(snap.Active)
+	return New(cfg, &kept, now)
 }
 
 // Unmet says why a task instance does not run now, one reason per line; empty when nothing stands in its way.
@@ -55,9 +47,9 @@ func (s *State) Unmet(key dag.Key) []string {
 	case scheduled:
 		return s.unmetScheduled(t)
 	case dag.StateUpForRetry:
-		return []string{"the task failed and is retried at " + stamp(t.row.NotBefore)}
+		return []string{"the task failed and is retried at " + stamp(t.row.NotBefore.time())}
 	case dag.StateUpForReschedule:
-		return []string{"the sensor looks again at " + stamp(t.row.NotBefore)}
+		return []string{"the sensor looks again at " + stamp(t.row.NotBefore.time())}
 	default:
 		return []string{fmt.Sprintf("the task is in state %s", st)}
 	}
@@ -148,7 +140,7 @@ func (s *State) unmetScheduled(t *task) []string {
 func (s *State) describe(g *gate, t *task) string {
 	switch {
 	case g == &t.run.pipeline.pause:
-		return fmt.Sprintf("DAG %s is paused; switch it on with `gust dags unpause %s`", t.row.DagID, t.row.DagID)
+		return fmt.Sprintf("DAG %s is paused; switch it on with `gust dags unpause %s`", t.run.row.DagID, t.run.row.DagID)
 	case g.missing:
 		return fmt.Sprintf("pool %q does not exist", g.name)
 	case g.pool:

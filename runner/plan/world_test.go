@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,6 +87,8 @@ func (w *world) load(survivors *plan.State, lost bool) {
 	if err != nil {
 		w.t.Fatalf("load: %v", err)
 	}
+	shadowed := *snap // New takes over what it is given
+	shadowed.Active = slices.Clone(snap.Active)
 	cfg := w.cfg
 	cfg.Replaces, cfg.Lost = survivors, lost
 	w.state = plan.New(cfg, snap, w.now)
@@ -93,7 +96,7 @@ func (w *world) load(survivors *plan.State, lost bool) {
 		if survivors != nil {
 			cfg.Replaces = w.shadow
 		}
-		w.shadow = plan.New(cfg, snap, w.now)
+		w.shadow = plan.New(cfg, &shadowed, w.now)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 type Stats struct {
 	// Parked is how many attempts are held, those being parked or finished included.
 	Parked int
+	// Checking is how many of them are in checks that are under way.
+	Checking int
 	// Kinds are the trigger kinds that waits have had, by name.
 	Kinds []KindStats
 	// Keys are the groups with the most waits, the largest first.
@@ -78,7 +80,7 @@ func (l *Loop) Stats(ctx context.Context, keys int) Stats {
 }
 
 func (l *Loop) stats(keys int) Stats {
-	out := Stats{Parked: l.slots.held}
+	out := Stats{Parked: l.slots.held, Checking: l.looks}
 	for name, k := range l.kinds {
 		s := k.stats
 		s.Kind = name

@@ -35,7 +35,10 @@ func (s *Store) EditApply(_ context.Context, e *store.Edit) error {
 	}
 	for _, m := range e.Tasks {
 		t := s.tasks[m.Key]
-		t.State, t.NotBefore, t.Deferral, t.EndDate = m.State, time.Time{}, nil, e.At
+		if t.State != dag.StateDeferred {
+			t.Deferral = nil
+		}
+		t.State, t.NotBefore, t.EndDate = m.State, time.Time{}, e.At
 		if t.StartDate.IsZero() {
 			t.StartDate = e.At
 		}

@@ -93,7 +93,7 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 		snap.LastScheduled[id] = s.runs[k]
 	}
 	for _, r := range s.unfinished() {
-		a := store.ActiveRun{Run: r, Tasks: s.tasksOf(r.RunKey)}
+		a := store.ActiveRun{Run: r, Tasks: slim(s.tasksOf(r.RunKey))}
 		for _, k := range s.order[r.RunKey] {
 			if x, ok := s.xcoms[k][store.SkipKey]; ok {
 				a.Skips = append(a.Skips, x)
@@ -115,6 +115,47 @@ func (s *Store) EngineLoad(context.Context) (*store.Snapshot, error) {
 		snap.ImportErrors = append(snap.ImportErrors, e)
 	}
 	return snap, nil
+}
+
+// slim leaves out what a real store does not read at a start.
+func slim(tasks []dag.TaskInstance) []dag.TaskInstance {
+	for i := range tasks {
+		if d := tasks[i].Deferral; d != nil && d.Keyed && tasks[i].State == dag.StateDeferred && !d.Ended() {
+			less := *d
+			less.Args, less.State = nil, nil
+			tasks[i].Deferral = &less
+		}
+	}
+	return tasks
+}
+
+// kept is a wait that stays, perhaps with a new state.
+func kept(stored, change *dag.Deferral) *dag.Deferral {
+	if stored == nil || change == nil || change.State == nil {
+		return stored
+	}
+	d := *stored
+	d.State = change.State
+	return &d
+}
+
+// WaitsGet implements store.Waits.
+func (s *Store) WaitsGet(_ context.Context, attempts []dag.Attempt) ([]store.Wait, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]store.Wait, len(attempts))
+	for i, a := range attempts {
+		if t, ok := s.tasks[a.Key]; ok && t.TryNumber == a.TryNumber && t.Deferral != nil {
+			out[i] = store.Wait{Task: &t, Parked: t.State == dag.StateDeferred && !t.Deferral.Ended()}
+			continue
+		}
+		for _, h := range s.history[a.Key] {
+			if h.TryNumber == a.TryNumber && h.Deferral != nil {
+				out[i] = store.Wait{Task: &h}
+			}
+		}
+	}
+	return out, nil
 }
 
 // EngineRefresh implements store.Engine.
@@ -320,6 +361,9 @@ func (s *Store) apply(c *store.Changes) error {
 		}
 		if t.New {
 			s.order[t.Task.Run()] = append(s.order[t.Task.Run()], t.Task.Key)
+		}
+		if t.KeepWait {
+			t.Task.Deferral = kept(s.tasks[t.Task.Key].Deferral, t.Task.Deferral)
 		}
 		s.tasks[t.Task.Key] = t.Task
 	}
