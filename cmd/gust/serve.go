@@ -61,6 +61,7 @@ func (c *cli) serve(cmd *cobra.Command, standalone bool, trigger []string) error
 	if scr.live {
 		log = scr // the live view and the messages share the terminal
 	}
+	footprint.Bound()
 	d, err := app.StartDaemon(cmd.Context(), cfg, app.Options{Log: log}, app.DaemonOptions{Standalone: standalone})
 	if err != nil {
 		return err
@@ -71,23 +72,33 @@ func (c *cli) serve(cmd *cobra.Command, standalone bool, trigger []string) error
 		d.Log.Info("the embedded Step Functions service listens", "endpoint", d.Service.Endpoint(), "aws_conn_id", "aws_default")
 	}
 	footprint.Release()
-	shown := c.showRuns(cmd.Context(), d, scr, trigger)
-	var failure error
-	select {
-	case <-cmd.Context().Done():
-	case <-d.Done():
-		failure = errors.New("the scheduler has stopped by itself")
-	case failure = <-shown:
-		if failure == nil { // all are shown; the daemon stays up
-			d.Log.Info("the daemon goes on with the other pipelines; stop it with Ctrl-C")
-			select {
-			case <-cmd.Context().Done():
-			case <-d.Done():
-				failure = errors.New("the scheduler has stopped by itself")
+	failure := c.attend(cmd.Context(), d, c.showRuns(cmd.Context(), d, scr, trigger))
+	return errors.Join(failure, c.stop(d, cfg))
+}
+
+// attend waits until the daemon is to stop, or has to.
+func (c *cli) attend(ctx context.Context, d *app.Daemon, shown <-chan error) error {
+	recovered := d.Recovered()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.Done():
+			return errors.New("the scheduler has stopped by itself")
+		case <-recovered:
+			recovered = nil
+			if n := d.Parked(); n > 0 {
+				d.Log.Info("the waits of the last life are parked again", "waits", n)
+				footprint.Release()
 			}
+		case failure := <-shown:
+			if failure != nil {
+				return failure
+			}
+			shown = nil // all are shown; the daemon stays up
+			d.Log.Info("the daemon goes on with the other pipelines; stop it with Ctrl-C")
 		}
 	}
-	return errors.Join(failure, c.stop(d, cfg))
 }
 
 // stop stops the daemon in order; a second signal ends it at once.

@@ -217,6 +217,9 @@ func (d *Daemon) WaitRun(ctx context.Context, key dag.RunKey) (*dag.Run, error) 
 // Parked is how many waits the trigger loop holds.
 func (d *Daemon) Parked() int { return d.engine.triggerer.Held() }
 
+// Recovered is closed when the waits that the last daemon has left are parked again.
+func (d *Daemon) Recovered() <-chan struct{} { return d.engine.scheduler.Recovered() }
+
 // Abort makes a Stop that waits, or one that is to come, end at once: attempts that run go back as they are, their
 // processes are killed. It returns when they have gone back.
 func (d *Daemon) Abort() { d.engine.abort() }

@@ -125,6 +125,8 @@ type Decision struct {
 	Needs []Need
 	// Wake is when Step is to be called again at the latest, events or not. Zero means only on events.
 	Wake time.Time
+	// Parking says that the next Steps go on with parking again what an earlier life has left parked.
+	Parking bool
 	// Stale are the indices, within the events, of reports that were dropped: their attempt is no longer current.
 	Stale []int
 	// Warnings are for the log: things a user has to change before a run can go on.

@@ -29,7 +29,7 @@ func (s *State) Step(events []Event, now time.Time) Decision {
 	}
 	s.settle()
 	s.flush()
-	s.d.Wake = s.wake()
+	s.d.Wake, s.d.Parking = s.wake(), len(s.reparks) > 0
 	d := s.d
 	s.d = Decision{}
 	return d

@@ -258,6 +258,10 @@ func (s *Scheduler) act(d *plan.Decision) error {
 			s.notify(e.Callback)
 		}
 	}
+	if !d.Parking && !s.settled {
+		s.settled = true
+		close(s.parked)
+	}
 	s.watchers.publish(&d.Changes)
 	s.logRuns(d.Changes.Runs)
 	for _, n := range d.Needs {

@@ -88,6 +88,7 @@ type Scheduler struct {
 	finish chan struct{} // closed: end when the inbox is empty
 	hard   chan struct{} // closed: end now, a commit that fails is given up
 	done   chan struct{} // closed: the loop has ended
+	parked chan struct{} // closed: what an earlier life has left parked is parked again
 
 	stop    sync.Once
 	stopErr error
@@ -103,6 +104,7 @@ type Scheduler struct {
 	wake        time.Time
 	answers     []item // go before the inbox in the next round
 	reloads     int    // in a row
+	settled     bool   // parked is closed
 }
 
 // New returns a scheduler that is not started.
@@ -124,6 +126,7 @@ func New(opts Options) *Scheduler {
 	s := &Scheduler{
 		opts: opts, log: opts.Log,
 		finish: make(chan struct{}), hard: make(chan struct{}), done: make(chan struct{}),
+		parked: make(chan struct{}),
 	}
 	s.inbox.signal = make(chan struct{}, 1)
 	return s
@@ -206,6 +209,9 @@ func (s *Scheduler) Stop(ctx context.Context) error {
 // Done is closed when the scheduler has ended: after Stop, or on its own when the store failed for good; then Err says
 // why, and Stop is still to be called.
 func (s *Scheduler) Done() <-chan struct{} { return s.done }
+
+// Recovered is closed when the waits that an earlier scheduler has left are with the trigger loop again.
+func (s *Scheduler) Recovered() <-chan struct{} { return s.parked }
 
 // Err is why the scheduler ended on its own, nil otherwise.
 func (s *Scheduler) Err() error {

@@ -162,6 +162,7 @@ func TestRecovery(t *testing.T) {
 		}
 		return time.Since(began)
 	}
+	<-sched.Recovered()
 	recovered := stats(func(s triggerer.Stats) bool { return s.Parked == *waits })
 	looked := stats(func(s triggerer.Stats) bool { return s.Kinds[0].Looks == uint64(*waits) && s.Checking == 0 })
 	var m runtime.MemStats

@@ -55,7 +55,9 @@ const (
 	// spreadWaits is how many waits of one group are looked at first in one step of the spread after a restart.
 	spreadWaits = 1000
 	// maxBatch bounds the waits of one check, maxLooks those of all checks under way: about half a kilobyte each.
-	maxBatch, maxLooks = 100_000, 150_000
+	maxBatch, maxLooks = 100_000, 100_000
+	// maxInbox is from how many messages on those who park wait: each holds a whole Work.
+	maxInbox = 20_000
 	// readAtOnce is how many rows are read at once.
 	readAtOnce = 1000
 )
@@ -127,6 +129,7 @@ type Loop struct {
 	mu    sync.Mutex
 	phase int // 0 new, 1 running, 2 stopped
 	inbox []message
+	room  *sync.Cond // the inbox was emptied
 	wake  chan struct{}
 
 	// Owned by the loop's goroutine.
@@ -163,12 +166,14 @@ type message struct {
 // New returns a loop that is not started yet; it may be given waits already.
 func New(c Config) *Loop {
 	c.defaults()
-	return &Loop{
+	l := &Loop{
 		c: c, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		slots: newSlots(), groups: map[groupKey]*group{}, kinds: map[string]*kind{}, lanes: map[groupKey]*lane{},
 		noted: map[uint32]noted{}, sooner: map[uint32]int64{}, parks: map[uint32]*executor.Work{},
 		parkers: pool{most: c.Parkers}, stoppers: pool{most: c.Stops},
 	}
+	l.room = sync.NewCond(&l.mu)
+	return l
 }
 
 // Start begins to look at the waits. The loop gets ctx's values; only Stop ends it.
@@ -195,6 +200,7 @@ func (l *Loop) Stop(ctx context.Context) error {
 	l.mu.Lock()
 	phase := l.phase
 	l.phase = 2
+	l.room.Broadcast()
 	l.mu.Unlock()
 	if phase == 0 {
 		return nil
@@ -229,8 +235,16 @@ func (l *Loop) Stop(ctx context.Context) error {
 // Held is how many attempts the loop holds.
 func (l *Loop) Held() int { return int(l.held.Load()) }
 
-// Park takes over an attempt; see executor.TriggerLoop. One that is held already is ignored.
-func (l *Loop) Park(w executor.Work) { l.post(func() { l.park(&w) }) }
+// Park takes over an attempt; see executor.TriggerLoop. One that is held already is ignored. While very many are being
+// taken over the caller waits a little.
+func (l *Loop) Park(w executor.Work) {
+	l.mu.Lock()
+	for l.phase == 1 && len(l.inbox) >= maxInbox {
+		l.room.Wait()
+	}
+	l.mu.Unlock()
+	l.post(func() { l.park(&w) })
+}
 
 // Drop forgets an attempt; with a reason what it started is stopped. One that is not held is ignored.
 func (l *Loop) Drop(a dag.Attempt, reason string) {
@@ -267,6 +281,7 @@ func (l *Loop) run() {
 		l.mu.Lock()
 		messages := l.inbox
 		l.inbox = nil
+		l.room.Broadcast()
 		l.mu.Unlock()
 		stopping := l.ctx.Err() != nil
 		for _, m := range messages {
