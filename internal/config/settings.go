@@ -103,7 +103,7 @@ type Sensors struct {
 
 // Triggerer is section triggerer.
 type Triggerer struct {
-	Checks int `key:"checks" default:"16" min:"1" doc:"How many groups of waits are checked at once; waits themselves are not limited."`
+	Checks int `key:"checks" default:"16" min:"1" doc:"How many groups of waits are checked at once at each place that they reach; waits are not limited."`
 }
 
 // API is section api.

@@ -12,9 +12,9 @@ import (
 )
 
 var (
-	// ErrNotHeld: the loop holds no wait of this attempt.
+	// ErrNotHeld says that the loop holds no wait of this attempt.
 	ErrNotHeld = errors.New("the trigger loop does not hold it")
-	// ErrStopped: the loop has stopped.
+	// ErrStopped says that the loop has stopped.
 	ErrStopped = errors.New("the trigger loop does not run")
 )
 
