@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,8 @@ type world struct {
 	stale    int
 	wake     time.Time
 	notified []dag.CallbackRequest
+	// deferred are the attempts whose wait has been stored.
+	deferred map[dag.Attempt]bool
 	// shadow, when set, must always decide as state does.
 	shadow *plan.State
 	// crashing is where the next step dies, if anywhere.
@@ -75,6 +78,7 @@ func newWorld(t failer, cfg plan.Config) *world {
 	w := &world{
 		t: t, cfg: cfg, store: plantest.NewStore(), now: epoch,
 		out: map[dag.Attempt]executor.Work{}, parked: map[dag.Attempt]executor.Work{}, killed: map[dag.Attempt]string{},
+		deferred: map[dag.Attempt]bool{},
 	}
 	w.load(nil, false)
 	return w
@@ -133,6 +137,11 @@ func (w *world) step(events ...plan.Event) {
 				w.t.Fatalf("commit: %v", err)
 			}
 		}
+		for i := range d.Changes.Tasks {
+			if t := &d.Changes.Tasks[i].Task; t.State == dag.StateDeferred {
+				w.deferred[t.Attempt()] = true
+			}
+		}
 		if w.committed != nil {
 			w.committed(&d.Changes)
 		}
@@ -182,6 +191,7 @@ func (w *world) release(d plan.Decision) []plan.Event {
 		case plan.Notify:
 			w.notified = append(w.notified, e.Callback)
 		case plan.Drop:
+			w.canStop(e)
 			delete(w.parked, e.Attempt)
 		}
 	}
@@ -194,6 +204,19 @@ func (w *world) release(d plan.Decision) []plan.Event {
 		answers = append(answers, e)
 	}
 	return answers
+}
+
+// canStop checks that what an attempt that the plan itself gives up waits for can still be read, so that it can be
+// stopped. What edits leave readable is the store's own matter.
+func (w *world) canStop(e plan.Drop) {
+	w.t.Helper()
+	if !w.deferred[e.Attempt] || e.Reason == "" || strings.Contains(e.Reason, "another process") {
+		return
+	}
+	waits, err := w.store.WaitsGet(context.Background(), []dag.Attempt{e.Attempt})
+	if err != nil || waits[0].Task == nil {
+		w.t.Fatalf("%s is dropped (%s) and its wait is gone: %v", e.Attempt, e.Reason, err)
+	}
 }
 
 // report sends a report of an attempt, which leaves the executor or trigger loop when it says so.

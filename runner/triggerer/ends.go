@@ -168,7 +168,7 @@ func (l *Loop) finish(e *ending, w *executor.Work) {
 	l.parkers.do(func() {
 		rep := l.sensorFinishes(w, e.event, e.failure)
 		l.post(func() {
-			if said := l.sensorSaid(e.ref, e.version, rep); said && e.timedOut && rep.Kind == executor.Failed {
+			if said := l.sensorSaid(e.ref, e.version, w, rep); said && e.timedOut && rep.Kind == executor.Failed {
 				l.stopRemote(w, e.failure.Error())
 			}
 		})

@@ -151,7 +151,7 @@ type Loop struct {
 	reading      bool               // of the rows of ends
 	noted        map[uint32]noted
 	sooner       map[uint32]int64          // when news want waits that are being checked to be looked at again
-	parks        map[uint32]*executor.Work // sensors that are being parked
+	parks        map[uint32]*executor.Work // sensors whose wait is not in a row yet
 }
 
 var _ executor.TriggerLoop = (*Loop)(nil)

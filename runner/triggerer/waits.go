@@ -25,7 +25,7 @@ func (l *Loop) park(w *executor.Work) {
 		version := s.version
 		l.parkers.do(func() {
 			rep := l.sensorParks(w)
-			l.post(func() { l.sensorSaid(ref, version, rep) })
+			l.post(func() { l.sensorSaid(ref, version, w, rep) })
 		})
 	case d.Kind == "" || d.Ended():
 		l.recall(ref)
@@ -76,7 +76,7 @@ func (l *Loop) unhold(ref uint32, s *slot) {
 
 // sensorSaid takes in what a sensor made of its parking or of its wait's end, unless it was dropped meanwhile. A wait
 // begins when its row is stored: whatever looks at it reads that.
-func (l *Loop) sensorSaid(ref, version uint32, rep executor.Report) bool {
+func (l *Loop) sensorSaid(ref, version uint32, w *executor.Work, rep executor.Report) bool {
 	s := l.slots.at(ref)
 	if s.version != version {
 		return false
@@ -88,11 +88,15 @@ func (l *Loop) sensorSaid(ref, version uint32, rep executor.Report) bool {
 		return true
 	}
 	s.phase = parking
+	stored := *w // until the row can be read
+	stored.Instance.Deferral = rep.Deferral
+	l.parks[ref] = &stored
 	rep.Committed = func(err error) {
 		l.post(func() {
 			if l.slots.at(ref).version != version {
 				return
 			}
+			delete(l.parks, ref)
 			if err != nil { // it is not the current attempt any more, or the scheduler stops
 				l.slots.remove(ref)
 				return
