@@ -35,6 +35,8 @@ type record struct {
 	Name         string    `json:"name,omitempty"`
 	ExecutionARN string    `json:"execution_arn,omitempty"`
 	At           time.Time `json:"at,omitzero"`
+	// Own: the name follows from the attempt, so that the execution is nobody else's.
+	Own bool `json:"own,omitempty"`
 	// Attached: the execution is that of the previous try, which still ran.
 	Attached bool `json:"attached,omitempty"`
 	// Redrive: the execution is redriven, and its end is one of at least Redrives redrives.
@@ -98,11 +100,14 @@ func (w *start) execution(ctx context.Context, afresh bool) (string, error) {
 
 // previous looks at the execution of the previous try. It returns its ARN when this attempt goes on with it.
 func (w *start) previous(ctx context.Context) (string, error) {
-	arns, err := w.candidates(ctx)
+	arns, err := earlier(ctx, w.t)
 	if err != nil {
 		return "", err
 	}
 	for _, arn := range arns {
+		if !w.machine.Runs(arn) {
+			continue
+		}
 		d, err := w.describe(ctx, arn)
 		if err == nil {
 			return w.follow(ctx, arn, d)
@@ -119,24 +124,23 @@ func (w *start) previous(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// candidates are the executions that earlier tries have started, as far as they came to know: the one that the last of
-// them was about to start, if its name is of our making, and the one that was known last.
-func (w *start) candidates(ctx context.Context) ([]string, error) {
+// earlier are the executions that earlier tries have started, as far as they came to know, latest first: the one that the
+// last of them was about to start, unless it may be somebody else's, and the one that was known last.
+func earlier(ctx context.Context, t operators.Task) ([]string, error) {
 	var arns []string
-	raw, ok, err := w.t.PreviousXCom(ctx, keyRecord)
+	raw, ok, err := t.PreviousXCom(ctx, keyRecord)
 	if err != nil {
 		return nil, err
 	}
 	var rec record
-	// Of a name that the user has chosen, the execution may be somebody else's.
-	if ok && w.Name == nil && json.Unmarshal(raw, &rec) == nil && w.machine.Runs(rec.ExecutionARN) {
+	if ok && json.Unmarshal(raw, &rec) == nil && rec.Own {
 		arns = append(arns, rec.ExecutionARN)
 	}
-	raw, ok, err = w.t.PreviousXCom(ctx, keyARN)
+	raw, ok, err = t.PreviousXCom(ctx, keyARN)
 	if err != nil {
 		return nil, err
 	}
-	if arn := operators.Text(raw); ok && w.machine.Runs(arn) && !slices.Contains(arns, arn) {
+	if arn := operators.Text(raw); ok && arn != "" && !slices.Contains(arns, arn) {
 		arns = append(arns, arn)
 	}
 	return arns, nil
@@ -180,7 +184,7 @@ func (w *start) start(ctx context.Context, rec record, recorded, afresh bool) (s
 		default:
 			name = deriveName(w.t, "")
 		}
-		rec = record{Name: name, ExecutionARN: w.machine.Execution(name), At: w.t.Now()}
+		rec = record{Name: name, ExecutionARN: w.machine.Execution(name), At: w.t.Now(), Own: w.Name == nil}
 		if err := w.t.XComPush(ctx, keyRecord, rec); err != nil {
 			return "", err
 		}

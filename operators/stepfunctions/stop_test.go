@@ -110,19 +110,28 @@ func TestStop(t *testing.T) {
 	})
 	t.Run("the next try has not come to it", func(t *testing.T) {
 		t.Parallel()
-		b := setUp(t)
-		b.mustStart(t, params)
-		arn := b.arn(t)
-		b.task = b.task.NextTry(t)
-		if err := stop(t, b, params, operators.Result{}); err != nil {
-			t.Fatal(err)
-		}
-		if e, _ := b.Get(arn); e.Status != "ABORTED" {
-			t.Errorf("%+v", e)
-		}
-		b.task = b.task.NextTry(t)
-		if err := stop(t, b, plainStart, operators.Result{}); err != nil || len(b.Calls("StopExecution")) != 1 {
-			t.Errorf("%v, %v: one that does not wait has nothing to do with it", err, b.Calls("StopExecution"))
+		for _, known := range []bool{true, false} { // whether the try before has heard of its execution
+			b := setUp(t)
+			b.task.OnPush = func(k string, _ json.RawMessage) error {
+				if k == "execution_arn" && !known {
+					return errors.New("killed")
+				}
+				return nil
+			}
+			if _, err := b.start(t, params); (err == nil) != known {
+				t.Fatal(err)
+			}
+			b.task = b.task.NextTry(t)
+			if err := stop(t, b, params, operators.Result{}); err != nil {
+				t.Fatal(err)
+			}
+			if e, _ := b.Get(executions + b.Calls("StartExecution")[0].Input["name"].(string)); e.Status != "ABORTED" {
+				t.Errorf("known %v: %+v", known, e)
+			}
+			b.task = b.task.NextTry(t)
+			if err := stop(t, b, plainStart, operators.Result{}); err != nil || len(b.Calls("StopExecution")) != 1 {
+				t.Errorf("%v, %v: one that does not wait has nothing to do with it", err, b.Calls("StopExecution"))
+			}
 		}
 	})
 	t.Run("nothing started", func(t *testing.T) {

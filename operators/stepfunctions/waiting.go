@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -132,49 +133,64 @@ func outcome(t operators.Task, event triggers.Event) (*stepfunctions.Outcome, er
 	return o, nil
 }
 
-// stop stops the execution of this attempt, or the one that it would have gone on with, had it come that far.
+// stop stops the execution of this attempt, or what it would have gone on with, had it come that far.
 func (p *Waiting) stop(
 	ctx context.Context, t operators.Task, deps *Deps, params awsconn.Params, reason string, trigger *triggers.Trigger,
 ) error {
 	arn, started, err := runningARN(ctx, t, trigger)
+	arns := []string{arn}
 	if err == nil && arn == "" && p.waits() {
-		var raw json.RawMessage
-		if raw, started, err = t.PreviousXCom(ctx, keyARN); started {
-			arn = operators.Text(raw)
-		}
+		arns, err = earlier(ctx, t)
 	}
-	if err != nil || arn == "" || stepfunctions.IsExpress(arn) {
+	arns = slices.DeleteFunc(arns, func(arn string) bool { return arn == "" || stepfunctions.IsExpress(arn) })
+	if err != nil || len(arns) == 0 {
 		return err
 	}
 	if !p.StopOnKill {
-		t.Log().Info("The execution goes on because stop_on_kill is false: " + arn)
+		t.Log().Info("The execution goes on because stop_on_kill is false: " + arns[0])
 		return nil
 	}
 	api, _, err := deps.Clients.SFN(ctx, t, params)
 	if err != nil {
-		return fmt.Errorf("stopping execution %s: %w", arn, err)
+		return fmt.Errorf("stopping execution %s: %w", arns[0], err)
 	}
-	cause := fmt.Sprintf("task %s of DAG %s, run %s, try %d: %s",
-		t.Attempt().TaskID, t.Attempt().DagID, t.Attempt().RunID, t.Attempt().TryNumber, reason)
+	s := &stopping{api: api, t: t, deps: deps, cause: fmt.Sprintf("task %s of DAG %s, run %s, try %d: %s",
+		t.Attempt().TaskID, t.Attempt().DagID, t.Attempt().RunID, t.Attempt().TryNumber, reason)}
+	for _, arn := range arns {
+		err = errors.Join(err, s.stop(ctx, arn, started))
+	}
+	return err
+}
+
+// stopping is the stop of what a task has started.
+type stopping struct {
+	api   stepfunctions.API
+	t     operators.Task
+	deps  *Deps
+	cause string
+}
+
+// stop stops an execution. One that is not known to have started may not be there, or not yet.
+func (s *stopping) stop(ctx context.Context, arn string, started bool) error {
 	call := func() error {
-		_, err := api.StopExecution(ctx, &sfn.StopExecutionInput{
-			ExecutionArn: aws.String(arn), Error: aws.String(stopError), Cause: aws.String(cause),
+		_, err := s.api.StopExecution(ctx, &sfn.StopExecutionInput{
+			ExecutionArn: aws.String(arn), Error: aws.String(stopError), Cause: aws.String(s.cause),
 		})
 		return err
 	}
-	err = deps.repeat(ctx, t, "StopExecution "+arn, call)
+	err := s.deps.repeat(ctx, s.t, "StopExecution "+arn, call)
 	var missing *types.ExecutionDoesNotExist
 	for n := 1; errors.As(err, &missing) && !started && n <= lateStarts; n++ {
-		if err := triggers.Pause(ctx, deps.Backoff(n)); err != nil {
+		if err := triggers.Pause(ctx, s.deps.Backoff(n)); err != nil {
 			return fmt.Errorf("stopping execution %s: %w", arn, err)
 		}
-		err = deps.repeat(ctx, t, "StopExecution "+arn, call)
+		err = s.deps.repeat(ctx, s.t, "StopExecution "+arn, call)
 	}
 	if errors.As(err, &missing) {
 		return nil
 	}
 	if err == nil {
-		t.Log().Info("Stopped execution " + arn)
+		s.t.Log().Info("Stopped execution " + arn)
 	}
 	return err
 }
