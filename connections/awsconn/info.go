@@ -31,8 +31,16 @@ func (info Info) Console(page string) string {
 	return "https://console." + info.Domain + page
 }
 
-// Elsewhere reports whether the endpoint is not AWS's: the embedded service, an imitation. It has no quotas to respect
-// and no console.
+// Foreign is the endpoint if it is not AWS's, else "".
+func (info Info) Foreign() string {
+	if info.Elsewhere() {
+		return info.Endpoint
+	}
+	return ""
+}
+
+// Elsewhere reports whether the endpoint is not AWS's: the embedded service, an imitation. It has no quotas to respect,
+// unless the settings say so, and no console.
 func (info Info) Elsewhere() bool {
 	if info.Endpoint == "" {
 		return false

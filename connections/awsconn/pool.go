@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"gust/connections"
+	"gust/connections/awsconn/quota"
 )
 
 // maxClients is how many configurations a Pool keeps; the least recently used goes first. Templated parameters can
@@ -27,6 +28,7 @@ const maxClients = 512
 // made from (the shared AWS files, a CA bundle, a client certificate). It is safe for concurrent use.
 type Pool struct {
 	log     *slog.Logger
+	quotas  *quota.Quotas
 	backoff backoffFunc // for tests
 
 	mu      sync.Mutex
@@ -47,13 +49,20 @@ type entry struct {
 	err    error
 }
 
-// NewPool returns an empty pool. Warnings go to log; nil is slog.Default().
-func NewPool(log *slog.Logger) *Pool {
+// NewPool returns an empty pool, whose calls to Step Functions keep within AWS's published quotas. Warnings go to log; nil
+// is slog.Default().
+func NewPool(log *slog.Logger) *Pool { return NewPoolWithin(log, quota.New(quota.Options{})) }
+
+// NewPoolWithin returns an empty pool, as NewPool, with quotas of one's own.
+func NewPoolWithin(log *slog.Logger, quotas *quota.Quotas) *Pool {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Pool{log: log, entries: map[string]*entry{}}
+	return &Pool{log: log, quotas: quotas, entries: map[string]*entry{}}
 }
+
+// Quotas are what the calls to Step Functions keep within.
+func (p *Pool) Quotas() *quota.Quotas { return p.quotas }
 
 // SFN returns the Step Functions client for a task's parameters.
 func (p *Pool) SFN(ctx context.Context, r connections.Resolver, params Params) (*sfn.Client, Info, error) {
@@ -183,6 +192,10 @@ func (p *Pool) build(ctx context.Context, e *entry, conn *connections.Connection
 	e.info = Info{Region: e.cfg.Region, Partition: partition, Domain: domain, Endpoint: s.endpoint, Warnings: s.warnings}
 	for _, w := range s.warnings {
 		p.log.WarnContext(ctx, w)
+	}
+	if service == serviceSFN {
+		caller := quota.Client{Endpoint: e.info.Foreign(), Region: e.cfg.Region, Caller: s.connID}
+		e.cfg.APIOptions = append(e.cfg.APIOptions, p.quotas.Middleware(caller))
 	}
 }
 
