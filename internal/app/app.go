@@ -15,9 +15,11 @@ import (
 
 	"gust/connections"
 	"gust/connections/awsconn"
+	"gust/connections/awsconn/quota"
 	"gust/dag"
 	"gust/internal/config"
 	"gust/internal/home"
+	"gust/internal/param"
 	"gust/internal/variables"
 	"gust/store"
 	"gust/store/sqlite"
@@ -71,6 +73,9 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	}
 	a := &App{Config: cfg, DatabasePath: cfg.Database.Path, Masker: &connections.Masker{}, Now: opts.Now}
 	a.Log = slog.New(a.Masker.Handler(newLogHandler(opts.Log, cfg)))
+	if err := a.openAWS(); err != nil {
+		return nil, err
+	}
 	settings, err := openStore(ctx, cfg, cfg.Database.Path, opts.Now)
 	if err != nil {
 		return nil, err
@@ -97,8 +102,18 @@ func Open(ctx context.Context, cfg *config.Config, opts Options) (*App, error) {
 	})
 	first := connections.NewEnvironment(lookup, environ)
 	a.Connections = connections.NewResolver(a.Masker, a.sources(first, opts.EmbeddedEndpoint)...)
-	a.AWS = awsconn.NewPool(a.Log)
 	return a, nil
+}
+
+// openAWS makes the pool of AWS clients.
+func (a *App) openAWS() error {
+	own := a.Config.StepFunctions
+	sizes, err := quota.ParseSizes(own.ClientQuotas, param.Nearest)
+	if err != nil {
+		return fmt.Errorf("stepfunctions.client_quotas: %w", err)
+	}
+	a.AWS = awsconn.NewPoolWithin(a.Log, quota.New(quota.Options{Sizes: sizes, Everywhere: own.ClientQuotasEverywhere}))
+	return nil
 }
 
 // sources are the places connections are looked up in, first to last.

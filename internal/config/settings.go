@@ -34,7 +34,7 @@ type Config struct {
 	API           API           `section:"api" doc:"Where the daemon answers about its health and its metrics, over HTTP."`
 	Logging       Logging       `section:"logging" doc:"What is written where."`
 	Secrets       Secrets       `section:"secrets" doc:"Connections from files."`
-	StepFunctions StepFunctions `section:"stepfunctions" doc:"The embedded Step Functions service of gust standalone."`
+	StepFunctions StepFunctions `section:"stepfunctions" doc:"The embedded Step Functions service of gust standalone, and how this process calls Step Functions."`
 
 	place
 }
@@ -144,6 +144,9 @@ type StepFunctions struct {
 	Faults         Map           `key:"faults" default:"{}" doc:"What goes wrong on purpose, by operation or *, such as: throttle probability=0.1; latency delay=50ms."`
 	ThrottleScale  float64       `key:"throttle_scale" default:"0" min:"0" doc:"What AWS's quotas of API requests are multiplied with to throttle requests; 0: no throttling."`
 	ConsistencyLag time.Duration `key:"consistency_lag" default:"0" min:"0" doc:"How old the answers of describing and listing operations may be, as at AWS."`
+
+	ClientQuotas           Map  `key:"client_quotas" default:"{}" doc:"Quotas of this process's own calls that differ from AWS's published ones, by operation: BUCKET/REFILL, as in 300/15."`
+	ClientQuotasEverywhere bool `key:"client_quotas_everywhere" default:"false" doc:"Whether they also hold for endpoints that are not AWS's, such as the embedded service."`
 
 	EventsWebhook string `key:"events_webhook" default:"" doc:"The URL that status changes of executions are posted to, as EventBridge's events; empty: none."`
 	EventsFile    string `key:"events_file" default:"" path:"home" doc:"The file that they are appended to, one on a line, relative to the home folder; empty: none."`
