@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"gust/connections"
@@ -54,6 +55,7 @@ type parts struct {
 	defaultDeferrable *bool
 	sensorTimeout     time.Duration
 	runs              runAccess
+	log               *slog.Logger
 }
 
 func partsOf(cfg *config.Config) parts {
@@ -101,7 +103,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		trigfiles.Register(waits),
 		trigsql.Register(waits, trigsql.Deps{Pool: p.sql, Connections: p.connections}),
 		trighttp.Register(waits, trighttp.Deps{Client: p.http, Connections: p.connections}),
-		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections}),
+		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections, Log: p.log}),
 	)
 	return ops, waits, err
 }

@@ -86,7 +86,7 @@ func (a *App) newEngine() (*engine, error) {
 		return nil, errors.Join(err, starter.Close())
 	}
 	p := partsOf(a.Config)
-	p.mask = a.Masker.Mask
+	p.mask, p.log = a.Masker.Mask, a.Log
 	p.starter, p.python, p.aws, p.http, p.sql, p.connections = starter, e.python, a.AWS, e.http, e.sql, a.Connections
 	p.runs = runAccess{app: a, wake: func() {
 		if e.scheduler != nil {

@@ -153,6 +153,7 @@ func (w *start) follow(ctx context.Context, arn string, d *sfn.DescribeExecution
 		if !w.waits() {
 			return "", nil
 		}
+		w.started = aws.ToTime(d.StartDate)
 		w.t.Log().Info("The execution of the previous try still runs; waiting for it: " + arn)
 		return arn, w.t.XComPush(ctx, keyRecord, record{ExecutionARN: arn, At: w.t.Now(), Attached: true})
 	case types.ExecutionStatusSucceeded:
@@ -208,6 +209,7 @@ func (w *start) start(ctx context.Context, rec record, recorded, afresh bool) (s
 	if arn == "" {
 		return "", fmt.Errorf("Failed to start State Machine execution for: %s", w.StateMachineARN)
 	}
+	w.started = aws.ToTime(out.StartDate)
 	w.t.Log().Info(fmt.Sprintf("Started State Machine execution for %s: %s", w.StateMachineARN, arn))
 	return arn, nil
 }
@@ -234,6 +236,7 @@ func (w *start) adopt(ctx context.Context, name string, rec record, recorded boo
 	default:
 		return "", w.taken(name, arn, d, running, exists)
 	}
+	w.started = aws.ToTime(d.StartDate)
 	return arn, nil
 }
 

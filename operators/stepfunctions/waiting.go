@@ -70,6 +70,8 @@ type job struct {
 	family  *Deps
 	// redrives is the least redrive count of the execution's end that this attempt believes.
 	redrives int32
+	// started is when the execution was started, if that is known.
+	started time.Time
 }
 
 // link pushes an XCom that Airflow pushes only with do_xcom_push.
@@ -102,6 +104,7 @@ func (j *job) goOn(ctx context.Context, arn string) (*triggers.Event, operators.
 	trigger, err := stepfunctions.Args{
 		ExecutionARN: arn, Params: j.params, Delay: j.waiting.WaiterDelay.Std(),
 		Deadline: j.t.Now().Add(j.waiting.budget()), Redrives: j.redrives,
+		Started: j.started,
 	}.Trigger()
 	switch {
 	case err != nil:

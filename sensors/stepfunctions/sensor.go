@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"gust/connections/awsconn"
+	"gust/connections/awsconn/quota"
 	"gust/operators"
 	"gust/sensors"
 	"gust/triggers"
@@ -72,6 +73,7 @@ func (s *ExecutionSensor) Poke(ctx context.Context, t operators.Task) (sensors.V
 		return sensors.Verdict{}, err
 	}
 	t.Log().Info(fmt.Sprintf("Poking for %s", s.ExecutionARN))
+	ctx = quota.Yielding(ctx) // it looks; those who start go first
 	d, err := stepfunctions.Describe(ctx, api, s.ExecutionARN)
 	if err != nil {
 		var missing *types.ExecutionDoesNotExist

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"gust/connections/awsconn"
+	"gust/connections/awsconn/quota"
 	"gust/triggers"
 	"gust/triggers/awswait"
 )
@@ -99,7 +100,7 @@ type poll struct {
 }
 
 func (p *poll) look(ctx context.Context, api API) triggers.Verdict {
-	task, err := FetchActivityTask(ctx, api, p.args.ActivityARN, p.args.Worker)
+	task, err := FetchActivityTask(quota.Yielding(ctx), api, p.args.ActivityARN, p.args.Worker)
 	switch {
 	case err == nil && task != nil:
 		return p.end(*task)

@@ -9,6 +9,7 @@ import (
 
 	"gust/connections"
 	"gust/connections/awsconn"
+	"gust/connections/awsconn/quota"
 )
 
 // API is what is called of Step Functions. *sfn.Client implements it.
@@ -32,6 +33,9 @@ type Executions interface {
 	DescribeExecution(
 		context.Context, *sfn.DescribeExecutionInput, ...func(*sfn.Options),
 	) (*sfn.DescribeExecutionOutput, error)
+	ListExecutions(
+		context.Context, *sfn.ListExecutionsInput, ...func(*sfn.Options),
+	) (*sfn.ListExecutionsOutput, error)
 	StopExecution(
 		context.Context, *sfn.StopExecutionInput, ...func(*sfn.Options),
 	) (*sfn.StopExecutionOutput, error)
@@ -99,12 +103,16 @@ type Activities interface {
 // Clients finds the client for a task's AWS parameters.
 type Clients interface {
 	SFN(ctx context.Context, r connections.Resolver, p awsconn.Params) (API, awsconn.Info, error)
+	// Quotas are what the clients' calls keep within.
+	Quotas() *quota.Quotas
 }
 
 // FromPool returns the pool's clients.
 func FromPool(p *awsconn.Pool) Clients { return pooled{p} }
 
 type pooled struct{ pool *awsconn.Pool }
+
+func (p pooled) Quotas() *quota.Quotas { return p.pool.Quotas() }
 
 func (p pooled) SFN(ctx context.Context, r connections.Resolver, params awsconn.Params) (API, awsconn.Info, error) {
 	client, info, err := p.pool.SFN(ctx, r, params)

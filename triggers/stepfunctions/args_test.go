@@ -46,7 +46,7 @@ func TestArgs(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	key := func(p awsconn.Params) string {
 		k, err := f.checker.Key(wait(t, stepfunctions.Args{ExecutionARN: arn, Params: p}, now).Args)
 		if err != nil {

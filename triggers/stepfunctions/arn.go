@@ -44,6 +44,23 @@ func (m Machine) Runs(executionARN string) bool {
 	return strings.HasPrefix(executionARN, m.Execution(""))
 }
 
+// ARN is the state machine's own, without version or alias.
+func (m Machine) ARN() string {
+	return fmt.Sprintf("arn:%s:states:%s:%s:stateMachine:%s", m.Partition, m.Region, m.Account, m.Name)
+}
+
+// labelled reports whether its executions are the children of a map run.
+func (m Machine) labelled() bool { return strings.Contains(m.Name, "/") }
+
+// machineOf is the state machine of a Standard execution.
+func machineOf(executionARN string) (Machine, bool) {
+	parts := strings.SplitN(executionARN, ":", 8)
+	if len(parts) != 8 || parts[0] != "arn" || parts[2] != "states" || parts[5] != "execution" || parts[6] == "" {
+		return Machine{}, false
+	}
+	return Machine{Partition: parts[1], Region: parts[3], Account: parts[4], Name: parts[6]}, true
+}
+
 // IsExpress reports whether the ARN is that of an Express execution, which can be neither described nor stopped.
 func IsExpress(executionARN string) bool { return strings.Contains(executionARN, ":express:") }
 

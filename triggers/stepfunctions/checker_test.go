@@ -1,7 +1,6 @@
 package stepfunctions_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,14 +31,14 @@ type fixture struct {
 	checker triggers.Checker
 }
 
-func setUp(t *testing.T, quota stepfunctions.Quota) fixture {
+func setUp(t *testing.T) fixture {
 	t.Helper()
 	srv := stepfunctionstest.New(t)
 	task := operatorstest.NewTask(t)
 	task.Connections["aws_default"] = srv.Connection("aws_default")
 	r := triggers.NewRegistry()
 	pool := awsconn.NewPool(slog.New(slog.DiscardHandler))
-	if err := stepfunctions.Register(r, stepfunctions.Deps{Clients: stepfunctions.FromPool(pool), Connections: task, Quota: quota}); err != nil {
+	if err := stepfunctions.Register(r, stepfunctions.Deps{Clients: stepfunctions.FromPool(pool), Connections: task}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := r.Checker(stepfunctions.Kind)
@@ -88,7 +87,7 @@ func TestStatuses(t *testing.T) {
 	} {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
-			f := setUp(t, stepfunctions.Quota{})
+			f := setUp(t)
 			f.Update(arn, func(e *stepfunctionstest.Execution) {
 				e.Status, e.Output = status, `{"z":1,"a":2.0}`
 				if status == "FAILED" {
@@ -157,7 +156,7 @@ func TestFailedState(t *testing.T) {
 			if err := json.Unmarshal(raw, &want); err != nil {
 				t.Fatal(err)
 			}
-			f := setUp(t, stepfunctions.Quota{})
+			f := setUp(t)
 			f.Update(arn, func(e *stepfunctionstest.Execution) {
 				e.Status, e.History = "FAILED", history(t, strings.TrimSuffix(filepath.Base(file), ".json"))
 			})
@@ -175,7 +174,7 @@ func TestFailedState(t *testing.T) {
 
 func TestHistoryThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	f.Update(arn, func(e *stepfunctionstest.Execution) { e.Status, e.Error = "FAILED", "E" })
 	f.Fail("GetExecutionHistory", stepfunctionstest.Fault{Code: "AccessDeniedException"})
 	o := outcome(t, f.check(t, now, wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute}, now)))
@@ -206,7 +205,7 @@ func TestTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := setUp(t, stepfunctions.Quota{})
+			f := setUp(t)
 			f.Update(arn, func(*stepfunctionstest.Execution) {})
 			w := wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute}, now)
 			at := now
@@ -234,7 +233,7 @@ func TestTrouble(t *testing.T) {
 
 func TestErrorsAreForgotten(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	f.Update(arn, func(*stepfunctionstest.Execution) {})
 	w := wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute}, now)
 	f.Fail("DescribeExecution", stepfunctionstest.Fault{Code: "ThrottlingException"})
@@ -246,7 +245,7 @@ func TestErrorsAreForgotten(t *testing.T) {
 
 func TestExecutionNotKnownYet(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	w := wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute}, now)
 	if v := f.check(t, now.Add(3*time.Second), w); v.Err != nil || v.Again != now.Add(4*time.Second) {
 		t.Errorf("%+v; want to look again in a second", v)
@@ -260,7 +259,7 @@ func TestExecutionNotKnownYet(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	f.Update(arn, func(*stepfunctionstest.Execution) {})
 	w := wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute, Deadline: now.Add(30 * time.Minute)}, now)
 	if v := f.check(t, now.Add(29*time.Minute+50*time.Second), w); v.Again != now.Add(30*time.Minute) {
@@ -284,7 +283,7 @@ func TestDeadline(t *testing.T) {
 // After a redrive AWS may for a moment describe the end before it.
 func TestEndBeforeARedrive(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	f.Update(arn, func(e *stepfunctionstest.Execution) { e.Status, e.RedriveCount = "FAILED", 1 })
 	w := wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute, Redrives: 2}, now)
 	if v := f.check(t, now, w); v.Event != nil {
@@ -298,7 +297,7 @@ func TestEndBeforeARedrive(t *testing.T) {
 
 func TestManyWaits(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	var waits []triggers.Wait
 	for i := range 50 {
 		one := fmt.Sprintf("%s%d", arn, i)
@@ -322,50 +321,9 @@ func TestManyWaits(t *testing.T) {
 	}
 }
 
-// Beyond the quota of an AWS endpoint waits are put off, spread by the rate, without a call.
-func TestQuota(t *testing.T) {
-	t.Parallel()
-	srv := stepfunctionstest.New(t)
-	clients := awsClients{srv: srv, t: t}
-	r := triggers.NewRegistry()
-	if err := stepfunctions.Register(r, stepfunctions.Deps{Clients: clients, Connections: operatorstest.NewTask(t), Quota: stepfunctions.Quota{PerSecond: 2, Burst: 3}}); err != nil {
-		t.Fatal(err)
-	}
-	c, err := r.Checker(stepfunctions.Kind)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Update(arn, func(*stepfunctionstest.Execution) {})
-	w := wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute}, now)
-	v := c.Check(t.Context(), now, []triggers.Wait{w, w, w, w, w})
-	if n := len(srv.Calls("DescribeExecution")); n != 3 {
-		t.Errorf("%d calls, want the burst of 3", n)
-	}
-	if got := v[3].Again.Sub(now); got != 500*time.Millisecond {
-		t.Errorf("the fourth is put off by %s, want half a second", got)
-	}
-	if got := v[4].Again.Sub(now); got != time.Second {
-		t.Errorf("the fifth is put off by %s, want a second", got)
-	}
-}
-
-// awsClients calls the test's server but says that it is AWS.
-type awsClients struct {
-	srv *stepfunctionstest.Server
-	t   *testing.T
-}
-
-func (c awsClients) SFN(ctx context.Context, _ connections.Resolver, p awsconn.Params) (stepfunctions.API, awsconn.Info, error) {
-	task := operatorstest.NewTask(c.t)
-	task.Connections["aws_default"] = c.srv.Connection("aws_default")
-	client, info, err := awsconn.NewPool(slog.New(slog.DiscardHandler)).SFN(ctx, task, p)
-	info.Endpoint = ""
-	return client, info, err
-}
-
 func TestNoClient(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	args := stepfunctions.Args{ExecutionARN: arn, Params: awsconn.Params{AWSConnID: "nowhere"}, Delay: time.Minute}
 	if v := f.check(t, now, wait(t, args, now)); !connections.IsNotFound(v.Err) {
 		t.Errorf("%+v; want the missing connection", v)
@@ -413,7 +371,7 @@ func TestInterval(t *testing.T) {
 
 func TestPace(t *testing.T) {
 	t.Parallel()
-	f := setUp(t, stepfunctions.Quota{})
+	f := setUp(t)
 	f.Update(arn, func(*stepfunctionstest.Execution) {})
 	pace := triggers.Pace{Interval: time.Minute, Exponential: true, Start: now, Seed: "d#t#" + triggers.Stamp(now)}
 	w := wait(t, stepfunctions.Args{ExecutionARN: arn, Params: params(), Delay: time.Minute, Pace: &pace}, now)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
 	"gust/connections/awsconn"
+	"gust/connections/awsconn/quota"
 	"gust/triggers"
 	"gust/triggers/awswait"
 )
@@ -88,7 +89,7 @@ type deletion struct {
 }
 
 func (d *deletion) look(ctx context.Context, api API, info awsconn.Info) triggers.Verdict {
-	call, cancel := context.WithTimeout(ctx, callTimeout)
+	call, cancel := context.WithTimeout(quota.Yielding(ctx), callTimeout)
 	defer cancel()
 	out, err := api.DescribeStateMachine(call, &sfn.DescribeStateMachineInput{
 		StateMachineArn: aws.String(d.args.StateMachineARN), IncludedData: types.IncludedDataMetadataOnly,

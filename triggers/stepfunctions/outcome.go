@@ -69,8 +69,10 @@ func short(text string) string {
 }
 
 // Describe asks for an execution's state.
-func Describe(ctx context.Context, api API, arn string) (*sfn.DescribeExecutionOutput, error) {
-	return api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)})
+func Describe(
+	ctx context.Context, api API, arn string, options ...func(*sfn.Options),
+) (*sfn.DescribeExecutionOutput, error) {
+	return api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: aws.String(arn)}, options...)
 }
 
 // Ended returns how a described execution ended, nil while it runs. Only SUCCEEDED is a success; PENDING_REDRIVE and a

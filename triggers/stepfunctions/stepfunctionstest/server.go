@@ -3,11 +3,13 @@
 package stepfunctionstest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -182,8 +184,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) serve(op string, in map[string]any) (map[string]any, *apiError) {
-	if op == "StartExecution" {
+	switch op {
+	case "StartExecution":
 		return s.start(in)
+	case "ListExecutions":
+		return s.list(in)
 	}
 	arn, _ := in["executionArn"].(string)
 	e, ok := s.executions[arn]
@@ -215,6 +220,42 @@ func (s *Server) serve(op string, in map[string]any) (map[string]any, *apiError)
 		return map[string]any{"events": events}, nil
 	}
 	return nil, &apiError{"UnknownOperationException", op}
+}
+
+// list answers with the executions of a state machine, newest first. Tokens count the executions of the pages before.
+func (s *Server) list(in map[string]any) (map[string]any, *apiError) {
+	machine, _ := in["stateMachineArn"].(string)
+	status, _ := in["statusFilter"].(string)
+	size, _ := in["maxResults"].(float64)
+	token, _ := in["nextToken"].(string)
+	prefix := strings.Replace(machine, ":stateMachine:", ":execution:", 1) + ":"
+	var all []*Execution
+	for _, e := range s.executions {
+		if strings.HasPrefix(e.ARN, prefix) && (status == "" || status == e.Status) {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Execution) int {
+		return cmp.Or(b.Started.Compare(a.Started), strings.Compare(b.ARN, a.ARN))
+	})
+	from, _ := strconv.Atoi(token)
+	if from > len(all) {
+		return nil, &apiError{"InvalidToken", "Invalid Token: 'Invalid token'"}
+	}
+	out := map[string]any{}
+	to := from + cmp.Or(int(size), 100)
+	if to < len(all) {
+		out["nextToken"] = strconv.Itoa(to)
+	}
+	rows := []map[string]any{}
+	for _, e := range all[from:min(to, len(all))] {
+		row := e.describe()
+		delete(row, "output")
+		delete(row, "input")
+		rows = append(rows, row)
+	}
+	out["executions"] = rows
+	return out, nil
 }
 
 func (s *Server) start(in map[string]any) (map[string]any, *apiError) {
