@@ -184,7 +184,7 @@ func TestElsewhere(t *testing.T) {
 	there := Scope{Endpoint: "http://127.0.0.1:8083", Region: "us-east-1", Account: "1"}
 	q := New(Options{Sizes: map[string]Size{"ListExecutions": {1, 0.001}}})
 	for range 100 {
-		if err := q.Do(AtOnce(t.Context()), there, "ListExecutions", func() error { return throttled }); err != error(throttled) {
+		if err := q.Do(AtOnce(t.Context()), there, "ListExecutions", func() error { return throttled }); !errors.Is(err, throttled) {
 			t.Fatal(err)
 		}
 	}
