@@ -34,6 +34,9 @@ func (e *change) ended(args *Args) *Outcome {
 		return nil
 	}
 	o := &Outcome{Status: StatusError, ExecutionARN: e.ExecutionARN, ExecutionStatus: e.Status}
+	if e.StopDate != nil {
+		o.stopped = time.UnixMilli(*e.StopDate).UTC()
+	}
 	switch types.ExecutionStatus(e.Status) {
 	case types.ExecutionStatusSucceeded:
 		o.Status = StatusSuccess

@@ -69,6 +69,9 @@ func TestHear(t *testing.T) {
 				}
 				return
 			}
+			if told := time.UnixMilli(1714564860123); c.output != `"large"` && !v.Event.At.Equal(told) {
+				t.Errorf("ended at %s, the event says %s", v.Event.At, told)
+			}
 			o := outcome(t, v)
 			if o.ExecutionStatus != c.want || (o.Status == stepfunctions.StatusSuccess) != (c.want == "SUCCEEDED") {
 				t.Errorf("%+v", o)

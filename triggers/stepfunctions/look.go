@@ -148,7 +148,7 @@ func (l *look) listed(e *row) (describe bool) {
 		l.found(&e.start, &e.stop, e.redrives, false)
 		l.say(fire(&Outcome{
 			Status: StatusSuccess, ExecutionARN: l.args.ExecutionARN, ExecutionStatus: string(e.status),
-			URL: LinkToExecution(l.info, l.args.ExecutionARN).URL,
+			URL: LinkToExecution(l.info, l.args.ExecutionARN).URL, stopped: e.stop,
 		}))
 	case types.ExecutionStatusFailed, types.ExecutionStatusTimedOut, types.ExecutionStatusAborted:
 		return true
@@ -168,6 +168,7 @@ func fire(o *Outcome) triggers.Verdict {
 	if err != nil {
 		return triggers.Verdict{Err: err}
 	}
+	event.At = o.stopped
 	return triggers.Verdict{Event: event, Log: statusLine(o.ExecutionStatus)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -34,6 +35,9 @@ type Outcome struct {
 	// Message is set when the wait itself failed rather than the execution.
 	Message string `json:"message,omitempty"`
 	URL     string `json:"url,omitempty"`
+
+	// stopped is when the execution ended, as Step Functions tells it.
+	stopped time.Time
 }
 
 // maxCause is how much of a cause a failure's text shows; AWS allows 32 KiB.
@@ -82,6 +86,7 @@ func Ended(ctx context.Context, api API, info awsconn.Info, d *sfn.DescribeExecu
 	o := &Outcome{
 		Status: StatusError, ExecutionARN: arn, ExecutionStatus: string(d.Status),
 		Error: aws.ToString(d.Error), Cause: aws.ToString(d.Cause), URL: LinkToExecution(info, arn).URL,
+		stopped: aws.ToTime(d.StopDate),
 	}
 	switch d.Status {
 	case types.ExecutionStatusSucceeded:
