@@ -120,7 +120,8 @@ With --defaults print a configuration file that holds every setting with its def
 			t.columns = append(t.columns, "expected", "description")
 		}
 		for _, e := range cfg.Entries() {
-			if section != "" && e.Section != section || changed && e.Source == config.SourceDefault {
+			in := section == "" || e.Section == section || strings.HasPrefix(e.Section, section+".")
+			if !in || changed && e.Source == config.SourceDefault {
 				continue
 			}
 			row := []any{e.Section, e.Key, e.Value, cmp.Or(e.Origin, string(e.Source))}

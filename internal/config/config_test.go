@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -128,9 +129,15 @@ func TestEverySettingCanBeSet(t *testing.T) {
 				if one.kind == "host" {
 					literal = `"::1"`
 				}
-				byFile := mustLoad(t, s.name+":\n  "+one.key+": "+literal+"\n")
+				file := one.key + ": " + literal + "\n"
+				parents := strings.Split(s.name, ".")
+				for i := range parents {
+					parent := parents[len(parents)-1-i]
+					file = parent + ":\n  " + strings.ReplaceAll(file, "\n  ", "\n    ")
+				}
+				byFile := mustLoad(t, file)
 				byVariable := mustLoad(t, "", one.variable()+"="+text)
-				both := mustLoad(t, s.name+":\n  "+one.key+": "+literal+"\n", one.variable()+"="+one.standard)
+				both := mustLoad(t, file, one.variable()+"="+one.standard)
 				if one.standard == "null" {
 					both = mustLoad(t, "")
 				}
@@ -148,7 +155,7 @@ func TestEverySettingCanBeSet(t *testing.T) {
 					t.Errorf("entry %+v, %v", e, err)
 				}
 				e, err = byFile.Entry(one.section, one.key)
-				if err != nil || e.Source != SourceFile || !strings.HasSuffix(e.Origin, FileName+":2") {
+				if err != nil || e.Source != SourceFile || !strings.HasSuffix(e.Origin, fmt.Sprintf("%s:%d", FileName, 1+len(parents))) {
 					t.Errorf("entry %+v, %v", e, err)
 				}
 			})

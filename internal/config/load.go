@@ -166,13 +166,21 @@ func (l *loader) readFile(text []byte) {
 		return
 	}
 	l.eachKey(root, "", func(name, value *yaml.Node) {
-		i := slices.IndexFunc(l.sections, func(s section) bool { return s.name == name.Value })
-		if i < 0 {
-			l.unknownSection(name)
+		if s := named(within(l.sections, ""), name.Value); s != nil {
+			l.readSection(s, value)
 			return
 		}
-		l.readSection(&l.sections[i], value)
+		l.unknownSection(name)
 	})
+}
+
+// named finds the section that a file calls by this name.
+func named(sections []*section, name string) *section {
+	i := slices.IndexFunc(sections, func(s *section) bool { return s.leaf() == name })
+	if i < 0 {
+		return nil
+	}
+	return sections[i]
 }
 
 // syntax reports what the YAML parser refuses; its errors begin "yaml: line 3: ".
@@ -227,7 +235,9 @@ func join(section, key string) string {
 func (l *loader) unknownSection(name *yaml.Node) {
 	var names, homes []string
 	for _, s := range l.sections {
-		names = append(names, s.name)
+		if !strings.Contains(s.name, ".") {
+			names = append(names, s.name)
+		}
 		for _, one := range s.settings {
 			if one.key == name.Value {
 				homes = append(homes, s.name)
@@ -240,11 +250,20 @@ func (l *loader) unknownSection(name *yaml.Node) {
 	} else if len(homes) > 0 {
 		hint = fmt.Sprintf("; it is a setting of section %s", strings.Join(homes, ", "))
 	}
+	for _, s := range l.sections {
+		if parent, leaf, inner := strings.Cut(s.name, "."); inner && (name.Value == leaf || name.Value == s.name) {
+			hint = fmt.Sprintf("; write it as %s within section %s", leaf, parent)
+		}
+	}
 	l.problem(name, name.Value, "unknown section%s", hint)
 }
 
 func (l *loader) readSection(s *section, n *yaml.Node) {
 	l.eachKey(n, s.name, func(name, value *yaml.Node) {
+		if inner := named(within(l.sections, s.name), name.Value); inner != nil {
+			l.readSection(inner, value)
+			return
+		}
 		i := slices.IndexFunc(s.settings, func(one *setting) bool { return one.key == name.Value })
 		if i < 0 {
 			l.unknownKey(s, name)
@@ -264,6 +283,9 @@ func (l *loader) unknownKey(s *section, name *yaml.Node) {
 	var names []string
 	for _, one := range s.settings {
 		names = append(names, one.key)
+	}
+	for _, inner := range within(l.sections, s.name) {
+		names = append(names, inner.leaf())
 	}
 	hint := ""
 	if near := param.Nearest(name.Value, names); near != "" {
@@ -314,7 +336,10 @@ func (l *loader) readEnvironment(env map[string]string) {
 
 // nearestVariable compares section and key apart: all variables begin alike.
 func (l *loader) nearestVariable(name string) string {
-	given, key, _ := strings.Cut(strings.ToLower(name[len(prefix):]), "__")
+	given, key := strings.ToLower(name[len(prefix):]), ""
+	if at := strings.LastIndex(given, "__"); at >= 0 {
+		given, key = strings.ReplaceAll(given[:at], "__", "."), given[at+len("__"):]
+	}
 	var names []string
 	for _, s := range l.sections {
 		names = append(names, s.name)
@@ -359,6 +384,11 @@ func (l *loader) fill(c *Config) {
 			case SourceEnv:
 				v.Set(one.name(), boxed{f.value})
 			}
+		}
+		if parent, leaf, inner := strings.Cut(s.name, "."); inner {
+			above, _ := file[parent].(map[string]any) // declared before
+			above[leaf] = values
+			continue
 		}
 		file[s.name] = values
 	}

@@ -37,16 +37,23 @@ func Sample() ([]byte, error) {
 	}
 	var b strings.Builder
 	b.WriteString(head)
-	for _, s := range sections {
-		fmt.Fprintf(&b, "\n# %s\n%s:\n", s.doc, s.name)
-		for i, one := range s.settings {
-			if i > 0 {
-				b.WriteByte('\n')
-			}
-			fmt.Fprintf(&b, "  # %s\n  %s: %s\n", one.doc, one.key, one.literal())
-		}
+	for _, s := range within(sections, "") {
+		writeSample(&b, sections, s, "")
 	}
 	return []byte(b.String()), nil
+}
+
+func writeSample(b *strings.Builder, all []section, s *section, indent string) {
+	fmt.Fprintf(b, "\n%s# %s\n%s%s:\n", indent, s.doc, indent, s.leaf())
+	for i, one := range s.settings {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(b, "%s  # %s\n%s  %s: %s\n", indent, one.doc, indent, one.key, one.literal())
+	}
+	for _, inner := range within(all, s.name) {
+		writeSample(b, all, inner, indent+"  ")
+	}
 }
 
 // Reference is the documentation page of all settings, in Markdown: docs/SETTINGS.md of the repository.

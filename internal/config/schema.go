@@ -35,10 +35,25 @@ type setting struct {
 	index        [2]int
 }
 
+// section is a declared section. One whose name is "parent.name" lies within its parent, one level deep.
 type section struct {
 	name, doc string
 	settings  []*setting
 }
+
+// within are the sections that lie in this one, or at the top for "".
+func within(sections []section, parent string) []*section {
+	var out []*section
+	for i := range sections {
+		if at := strings.LastIndexByte(sections[i].name, '.'); sections[i].name[:max(at, 0)] == parent {
+			out = append(out, &sections[i])
+		}
+	}
+	return out
+}
+
+// leaf is the name that a file has for the section, in its parent.
+func (s *section) leaf() string { return s.name[strings.LastIndexByte(s.name, '.')+1:] }
 
 // schema is the declaration as a table, in order of declaration. It fails only on a malformed declaration, which every
 // test would meet.
@@ -97,7 +112,7 @@ func (s *setting) name() string { return s.section + "." + s.key }
 
 // variable is the environment variable that sets it.
 func (s *setting) variable() string {
-	return prefix + strings.ToUpper(s.section) + "__" + strings.ToUpper(s.key)
+	return prefix + strings.ToUpper(strings.ReplaceAll(s.section, ".", "__")+"__"+s.key)
 }
 
 // Words for types, in messages and documentation.

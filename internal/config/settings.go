@@ -12,7 +12,7 @@ import "time"
 //
 // Tags of a section's fields:
 //
-//	key      the name in the file; a variable's name is GUST__<SECTION>__<KEY>
+//	key      the name in the file; a variable's name is GUST__<SECTION>__<KEY>, dots of the section are __ too
 //	default  in the notation of a file; "" for text and paths that are empty, "null" for optional values that are absent
 //	doc      one line of explanation
 //	secret   "true": masked wherever settings are printed
@@ -35,6 +35,7 @@ type Config struct {
 	Logging       Logging       `section:"logging" doc:"What is written where."`
 	Secrets       Secrets       `section:"secrets" doc:"Connections from files."`
 	StepFunctions StepFunctions `section:"stepfunctions" doc:"The embedded Step Functions service of gust standalone, and how this process calls Step Functions."`
+	Events        Events        `section:"stepfunctions.events" doc:"The queue that tells when executions end, at AWS or here, so that waits need not ask; see docs/waiting.md."`
 
 	place
 }
@@ -152,6 +153,14 @@ type StepFunctions struct {
 	EventsFile    string `key:"events_file" default:"" path:"home" doc:"The file that they are appended to, one on a line, relative to the home folder; empty: none."`
 	EventsQueue   string `key:"events_queue" default:"" doc:"The queue that they are sent to; the service answers Amazon SQS's requests on its own address; empty: none."`
 	EventsFaults  Map    `key:"events_faults" default:"{}" doc:"What goes wrong with them on purpose: loss, duplicates, reordering (each from 0 to 1) and delay."`
+}
+
+// Events is section stepfunctions.events.
+type Events struct {
+	QueueURL    string        `key:"queue_url" default:"" doc:"The URL of the SQS queue that an EventBridge rule fills; a name: that queue of the embedded service; empty: none."`
+	AWSConnID   string        `key:"aws_conn_id" default:"aws_default" doc:"The connection that the queue is read with; empty: the default credential chain."`
+	RegionName  string        `key:"region_name" default:"" doc:"The region of the queue; empty: what its URL says, else the connection's."`
+	KeepForeign time.Duration `key:"keep_foreign" default:"300" min:"1" doc:"How long events that nobody here waits for stay in the queue, for other processes that share it."`
 }
 
 // Map is a setting that maps names to texts. Names keep their case.
