@@ -98,6 +98,9 @@ func StartDaemon(ctx context.Context, cfg *config.Config, opts Options, daemon D
 	if err := d.engine.scheduler.Sync(ctx); err != nil {
 		return nil, err
 	}
+	if err := d.startReceiver(ctx); err != nil {
+		return nil, err
+	}
 	d.startRetention(ctx)
 	if d.Service != nil {
 		// A stopping daemon still serves its own tasks, but no command may begin to count on it.

@@ -22,6 +22,7 @@ import (
 	"gust/runner/worker"
 	"gust/triggers"
 	"gust/triggers/httpreq"
+	"gust/triggers/stepfunctions/events"
 )
 
 // catalog is what pipeline files are checked against.
@@ -66,6 +67,7 @@ type engine struct {
 	logs      *tasklog.Files
 	templates *template.Environment
 	aborted   atomic.Bool
+	receiver  atomic.Pointer[events.Receiver] // nil without a queue of events
 }
 
 // newEngine builds the machinery; nothing runs before start.
