@@ -105,8 +105,11 @@ type Refresh struct {
 	Edits int64
 	// Backfills are those that are not completed.
 	Backfills []Backfill
-	// AssetRequests are events that other processes ask for, oldest first; their ID is that of the request.
+	// AssetRequests are events that other processes ask for, oldest first; their ID is that of the request. No id is used
+	// twice.
 	AssetRequests []dag.AssetEvent
+	// WaitEnds are ends that people have given to waits, oldest first. No id is used twice.
+	WaitEnds []WaitEnd
 }
 
 // Changes is one batch of the scheduler. Later entries for one key win; a later RunChange or TaskChange of a key must
@@ -136,6 +139,8 @@ type Changes struct {
 	// AssetEvents are new; AssetRequestsDone are the requests that they answer.
 	AssetEvents       []dag.AssetEvent
 	AssetRequestsDone []int64
+	// WaitEndsDone are requested ends of waits that have been applied, or came too late.
+	WaitEndsDone []int64
 	// Callbacks are due; CallbacksDone have been carried out, or given up.
 	Callbacks     []dag.CallbackRequest
 	CallbacksDone []int64
@@ -145,7 +150,7 @@ type Changes struct {
 func (c *Changes) Empty() bool {
 	return len(c.Dags)+len(c.Pauses)+len(c.Versions)+len(c.ImportErrors)+len(c.ImportErrorsGone)+len(c.Runs)+len(c.Tasks)+
 		len(c.History)+len(c.XComs)+len(c.XComsClear)+len(c.BackfillsDone)+len(c.AssetEvents)+len(c.AssetRequestsDone)+
-		len(c.Callbacks)+len(c.CallbacksDone) == 0 && c.Heartbeat == nil
+		len(c.Callbacks)+len(c.CallbacksDone)+len(c.WaitEndsDone) == 0 && c.Heartbeat == nil
 }
 
 // RunChange writes a run. New inserts (ErrExists when there is one), otherwise the row must be in state From.
@@ -285,6 +290,9 @@ type Edits interface {
 	// EditApply makes all changes in one transaction. Task instances and runs that do not exist are ErrNotFound, and
 	// nothing is changed then.
 	EditApply(ctx context.Context, edit *Edit) error
+	// WaitEndRequest asks the scheduler to end a wait. ErrConflict when the attempt does not wait, ErrExists when an end
+	// has been asked for already.
+	WaitEndRequest(ctx context.Context, end *WaitEnd) error
 	// RunNoteSet and TaskNoteSet replace a note; "" removes it.
 	RunNoteSet(ctx context.Context, key dag.RunKey, note string) error
 	TaskNoteSet(ctx context.Context, key dag.Key, note string) error
@@ -326,6 +334,20 @@ type SetTask struct {
 type SetRun struct {
 	Key   dag.RunKey
 	State dag.RunState
+}
+
+// WaitEnd is the end that a person gives to a wait.
+type WaitEnd struct {
+	ID int64 // of the request, given by the store
+	dag.Attempt
+	// Event ends the wait as if its trigger had fired with it, Failed as if it had failed with this error. One is set.
+	Event  json.RawMessage
+	Failed string
+	// Stop is the reason for which what the task has started is stopped; "" leaves it running.
+	Stop string
+	At   time.Time
+	// Deferral is the wait as stored, nil when the attempt does not wait any more. Filled in Refresh only.
+	Deferral *dag.Deferral
 }
 
 // RunsDeleteParams say which finished runs are deleted; zero fields do not filter, but one of them must be set.

@@ -105,6 +105,12 @@ type News struct {
 	Text    json.RawMessage
 }
 
+// Firer is a Checker whose waits a person may end without saying how: as if what they wait for had come.
+type Firer interface {
+	// Fire is the event of a good end.
+	Fire(args json.RawMessage, now time.Time) (*Event, error)
+}
+
 // Explainer is a Checker that chooses between ways to look at the waits of a key.
 type Explainer interface {
 	// Explain tells people how the waits of this key were looked at last and why, in one line each; nil before a look.

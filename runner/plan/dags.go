@@ -194,6 +194,7 @@ func (s *State) refreshed(r *store.Refresh) {
 	}
 	s.backfillsLoaded(r.Backfills)
 	s.assetRequests(r.AssetRequests)
+	s.waitEnds(r.WaitEnds)
 	for i := range r.Dags {
 		s.dagRow(&r.Dags[i])
 	}

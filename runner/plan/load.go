@@ -42,6 +42,7 @@ func (s *State) load(snap *store.Snapshot, survivor *survivor) {
 		s.resume(r)
 	}
 	s.endStrangers(survivor)
+	s.waitEnds(snap.WaitEnds)
 	for _, b := range s.backfills {
 		s.closeBackfill(b)
 	}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -144,6 +145,20 @@ func (s *scenario) do(cmd string, args []string) error {
 			w.store.Clear(key)
 		}
 		w.refresh()
+	case "end_wait": // end_wait RUN.TASK [REASON]: a person fires the wait, or cancels it and stops what runs
+		key, err := s.key(arg(0))
+		if err != nil {
+			return err
+		}
+		end := store.WaitEnd{Attempt: w.try(key), Event: json.RawMessage(`"by hand"`)}
+		if len(args) > 1 {
+			end.Event, end.Failed, end.Stop = nil, "cancelled", arg(1)
+		}
+		if err := w.store.WaitEndRequest(context.Background(), &end); err != nil {
+			return err
+		}
+	case "refresh":
+		w.refresh()
 	case "stop":
 		w.step(plan.Stopping{})
 	case "crash":
@@ -282,6 +297,7 @@ func (s *scenario) report(cmd string, args []string) error {
 //	unmet: RUN.TASK TEXT   some reason contains it              xcom: RUN.TASK NAME JSON
 //	reason: RUN TEXT       why the run failed                   dag: DAG paused|active|stale
 //	error: FILE TEXT       its import error                     stale: N  dropped reports so far
+//	dropped: RUN.TASK      its wait was dropped            answer: RUN.TASK TEXT  how its wait ended
 //	killed: RUN.TASK       the attempt was told to end      notified: RUN[.TASK]:EVENT...   callbacks handed out
 func (s *scenario) expect(args []string) error {
 	if len(args) == 0 {
@@ -390,6 +406,17 @@ func (s *scenario) expectOther(what string, args []string) error {
 		return contains(w.state.Unmet(key), rest(1))
 	case "xcom":
 		return same(string(w.store.XCom(key, args[1])), rest(2))
+	case "dropped":
+		if !w.dropped[ti.Attempt()] {
+			return fmt.Errorf("not dropped: %v", w.dropped)
+		}
+		return nil
+	case "answer":
+		work := w.out[ti.Attempt()]
+		if work.Instance.Deferral == nil {
+			return errors.New("it is not out with an answer")
+		}
+		return same(string(work.Instance.Deferral.Event)+work.Instance.Deferral.Failed, rest(1))
 	case "killed":
 		if w.killed[ti.Attempt()] == "" {
 			return fmt.Errorf("not killed: %v", w.killed)

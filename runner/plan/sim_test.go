@@ -3,6 +3,7 @@ package plan_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -321,6 +322,18 @@ func (m *sim) fault() {
 		if w, ok := m.any(m.out); ok {
 			delete(m.out, w.Attempt())
 			m.step(plan.Reported{Report: executor.Report{Attempt: w.Attempt(), Kind: executor.Interrupted, At: m.now}})
+		}
+		return
+	case 6: // a person ends a wait, which the daemon may learn at once, or late
+		if w, ok := m.any(m.parked); ok {
+			end := store.WaitEnd{Attempt: w.Attempt(), Event: json.RawMessage(`{}`)}
+			err := m.store.WaitEndRequest(context.Background(), &end)
+			if err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrExists) {
+				m.t.Fatalf("end a wait: %v", err)
+			}
+			if m.random.IntN(2) == 0 {
+				m.refresh()
+			}
 		}
 		return
 	default:

@@ -31,6 +31,8 @@ type State struct {
 	events    []dag.AssetEvent
 	lastEvent int64
 	answered  map[int64]bool
+	// waitsEnded are the requested ends of waits that have been answered, of those that were read last.
+	waitsEnded map[int64]bool
 	// callbacks are due and not known to have been carried out; lastCallback is the latest ID.
 	callbacks    map[int64]bool
 	lastCallback int64

@@ -50,6 +50,7 @@ type world struct {
 	out      map[dag.Attempt]executor.Work
 	parked   map[dag.Attempt]executor.Work
 	killed   map[dag.Attempt]string
+	dropped  map[dag.Attempt]bool
 	warnings []string
 	stale    int
 	wake     time.Time
@@ -79,6 +80,7 @@ func newWorld(t failer, cfg plan.Config) *world {
 		t: t, cfg: cfg, store: plantest.NewStore(), now: epoch,
 		out: map[dag.Attempt]executor.Work{}, parked: map[dag.Attempt]executor.Work{}, killed: map[dag.Attempt]string{},
 		deferred: map[dag.Attempt]bool{},
+		dropped:  map[dag.Attempt]bool{},
 	}
 	w.load(nil, false)
 	return w
@@ -193,6 +195,7 @@ func (w *world) release(d plan.Decision) []plan.Event {
 		case plan.Drop:
 			w.canStop(e)
 			delete(w.parked, e.Attempt)
+			w.dropped[e.Attempt] = true
 		}
 	}
 	var answers []plan.Event

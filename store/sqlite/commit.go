@@ -38,6 +38,9 @@ func (s *Store) EngineCommit(ctx context.Context, c *store.Changes) error {
 		if err := t.putAssetEvents(c); err != nil {
 			return err
 		}
+		if err := t.deleteWaitEnds(c.WaitEndsDone); err != nil {
+			return err
+		}
 		if err := t.completeBackfills(c.BackfillsDone, s.options.Now()); err != nil {
 			return err
 		}

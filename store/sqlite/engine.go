@@ -128,6 +128,9 @@ func loadRefresh(ctx context.Context, v view) (*store.Refresh, error) {
 	if out.AssetRequests, err = list(ctx, v, decodeAssetEvent, assetRequestListSQL); err != nil {
 		return nil, err
 	}
+	if out.WaitEnds, err = loadWaitEnds(ctx, v); err != nil {
+		return nil, err
+	}
 	edits, err := one(ctx, v, "edits", func(r row) (int64, error) { return int64(r.int(0)), nil }, editGetSQL)
 	if err != nil {
 		return nil, err

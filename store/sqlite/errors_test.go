@@ -202,7 +202,7 @@ func TestCorruptFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for at := 30 * 4096; at < len(content); at++ {
+	for at := len(content) * 4 / 5; at < len(content); at++ {
 		content[at] = 0xA5
 	}
 	if err := os.WriteFile(path, content, 0o600); err != nil {

@@ -22,7 +22,7 @@ var migrationFiles embed.FS
 
 const (
 	// schemaVersion is the number of the last migration. Each sets user_version to its own number.
-	schemaVersion = 3
+	schemaVersion = 4
 	// applicationID marks the file as Gust's.
 	applicationID = 0x47555354
 

@@ -160,6 +160,59 @@ func testNotes(t *testing.T, s store.Store) {
 	}
 }
 
+func testWaitEnds(t *testing.T, s store.Store) {
+	run := CreateRun(t, s, Started(NewRun("orders", 1), "v1"), NewTask(NewRun("orders", 1).RunKey, "a"))
+	first, err := s.TaskInstanceGet(t.Context(), NewTask(run.RunKey, "a").Key)
+	noError(t, err)
+	fire := store.WaitEnd{Attempt: first.Attempt(), Event: []byte(`{"a": 1.0}`), At: Time(5)}
+	wantError(t, s.WaitEndRequest(t.Context(), &fire), store.ErrConflict, "a")
+	waits := *first
+	waits.State, waits.TryNumber, waits.StartDate = dag.StateDeferred, 1, Time(2)
+	waits.Deferral = &dag.Deferral{Kind: "k", Args: []byte(`{"arn":"x"}`), State: []byte(`3`), Since: Time(3)}
+	Commit(t, s, &store.Changes{Tasks: []store.TaskChange{{From: first.State, FromTry: first.TryNumber, Task: waits}}})
+	before, err := s.EngineRefresh(t.Context())
+	noError(t, err)
+
+	wantError(t, s.WaitEndRequest(t.Context(), &fire), store.ErrConflict, "a") // another try
+	fire.Attempt = waits.Attempt()
+	for _, wrong := range []store.WaitEnd{
+		{Attempt: fire.Attempt}, {Attempt: fire.Attempt, Event: []byte(`1`), Failed: "no"}, {Attempt: fire.Attempt, Event: []byte(`{`)},
+	} {
+		wantError(t, s.WaitEndRequest(t.Context(), &wrong), store.ErrInvalid, "an event, as JSON, or an error")
+	}
+	missing := fire
+	missing.TaskID = "b"
+	wantError(t, s.WaitEndRequest(t.Context(), &missing), store.ErrNotFound, "b")
+	noError(t, s.WaitEndRequest(t.Context(), &fire))
+	cancel := store.WaitEnd{Attempt: fire.Attempt, Failed: "no more", Stop: "why", At: Time(6)}
+	wantError(t, s.WaitEndRequest(t.Context(), &cancel), store.ErrExists, "a")
+
+	after, err := s.EngineRefresh(t.Context())
+	noError(t, err)
+	if len(after.WaitEnds) != 1 || after.Edits != before.Edits {
+		t.Fatalf("%d ends, edits %d then %d", len(after.WaitEnds), before.Edits, after.Edits)
+	}
+	want := fire
+	want.ID, want.Deferral = after.WaitEnds[0].ID, waits.Deferral
+	equal(t, "requested end", want, after.WaitEnds[0])
+	snap, err := s.EngineLoad(t.Context())
+	noError(t, err)
+	equal(t, "requested ends of a snapshot", after.WaitEnds, snap.WaitEnds)
+
+	Commit(t, s, &store.Changes{WaitEndsDone: []int64{want.ID}})
+	noError(t, s.WaitEndRequest(t.Context(), &cancel))
+	over := waits
+	over.State, over.Deferral, over.EndDate = dag.StateFailed, nil, Time(7)
+	Commit(t, s, &store.Changes{Tasks: []store.TaskChange{{From: waits.State, FromTry: 1, Task: over}}})
+	after, err = s.EngineRefresh(t.Context())
+	noError(t, err)
+	want = cancel
+	if want.ID = after.WaitEnds[0].ID; want.ID == snap.WaitEnds[0].ID {
+		t.Errorf("the id %d is used twice", want.ID)
+	}
+	equal(t, "an end that comes too late", []store.WaitEnd{want}, after.WaitEnds)
+}
+
 func testRunsDelete(t *testing.T, s store.Store) {
 	var keys []dag.RunKey
 	for n := range 3 {
@@ -305,6 +358,7 @@ func testAssets(t *testing.T, s store.Store) {
 	if len(refresh.AssetRequests) != 1 || refresh.AssetRequests[0].Name != "orders" {
 		t.Fatalf("requests: %+v", refresh.AssetRequests)
 	}
+	asked := refresh.AssetRequests[0].ID
 	first := request
 	first.ID, first.Source.MapIndex = 1, -1
 	second := dag.AssetEvent{
@@ -312,7 +366,7 @@ func testAssets(t *testing.T, s store.Store) {
 		Source: dag.Key{DagID: "d", RunID: "r", TaskID: "t", MapIndex: 4},
 	}
 	Commit(t, s, &store.Changes{
-		AssetEvents: []dag.AssetEvent{first, second}, AssetRequestsDone: []int64{refresh.AssetRequests[0].ID},
+		AssetEvents: []dag.AssetEvent{first, second}, AssetRequestsDone: []int64{asked},
 		Dags: []store.DagRow{{DagID: "d", FileLoc: "d.yaml", Version: "v1", AssetCursor: 2}},
 	})
 	all, err := s.AssetEventList(t.Context(), "", 0)
@@ -326,6 +380,12 @@ func testAssets(t *testing.T, s store.Store) {
 	equal(t, "what a DAG still waits with", []dag.AssetEvent{second}, snap.AssetEvents)
 	if snap.LastAssetEvent != 2 || len(snap.AssetRequests) != 0 || snap.Dags[0].AssetCursor != 2 {
 		t.Errorf("snapshot: last %d, requests %v, DAG %+v", snap.LastAssetEvent, snap.AssetRequests, snap.Dags[0])
+	}
+	noError(t, s.AssetRequest(t.Context(), &request))
+	refresh, err = s.EngineRefresh(t.Context())
+	noError(t, err)
+	if len(refresh.AssetRequests) != 1 || refresh.AssetRequests[0].ID == asked {
+		t.Errorf("requests after the first was answered: %+v", refresh.AssetRequests)
 	}
 	run := NewRun("d", 1)
 	run.Type, run.AssetEvents, run.DeadlinesMissed = dag.RunAsset, []int64{1, 2}, 5

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		"clear":               testClear,
 		"mark":                testMark,
 		"notes":               testNotes,
+		"wait ends":           testWaitEnds,
 		"runs delete":         testRunsDelete,
 		"asset events delete": testAssetEventsDelete,
 		"backfills":           testBackfills,

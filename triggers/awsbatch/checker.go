@@ -77,6 +77,15 @@ func (c *checker) Key(raw json.RawMessage) (string, error) {
 	return args.Params.Key(), nil
 }
 
+// Fire is the event of a job that has succeeded.
+func (c *checker) Fire(raw json.RawMessage, _ time.Time) (*triggers.Event, error) {
+	args, err := decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	return triggers.NewEvent(Outcome{Status: StatusSuccess, JobID: args.JobID, JobStatus: "SUCCEEDED"})
+}
+
 func decode(raw json.RawMessage) (*Args, error) {
 	args, err := triggers.Decode[Args](Kind, raw)
 	if err != nil {

@@ -202,6 +202,19 @@ func decode(raw json.RawMessage) (*Args, error) {
 	return a, nil
 }
 
+// Fire is the event of a run, or of tasks, that have ended as is allowed.
+func (c *checker) Fire(raw json.RawMessage, _ time.Time) (*triggers.Event, error) {
+	a, err := decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	o := Outcome{End: EndAllowed, RunID: a.RunID, What: "the wait was ended by hand"}
+	if len(a.TaskIDs) == 0 && a.GroupID == "" && len(a.Allowed) > 0 {
+		o.State = a.Allowed[0]
+	}
+	return triggers.NewEvent(o)
+}
+
 // Check looks at each run. An error of the store is not the end of a wait: it is looked at again.
 func (c *checker) Check(ctx context.Context, now time.Time, waits []triggers.Wait) []triggers.Verdict {
 	verdicts := make([]triggers.Verdict, len(waits))

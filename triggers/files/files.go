@@ -196,6 +196,15 @@ func decode(raw json.RawMessage) (*Args, error) {
 	return a, nil
 }
 
+// Fire is the event of a file that is there now, under the path that is waited for.
+func (checker) Fire(raw json.RawMessage, now time.Time) (*triggers.Event, error) {
+	a, err := decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	return triggers.NewEvent(Found{Path: a.Path, Modified: now})
+}
+
 // Check looks for each file.
 func (checker) Check(ctx context.Context, now time.Time, waits []triggers.Wait) []triggers.Verdict {
 	verdicts := make([]triggers.Verdict, len(waits))

@@ -107,8 +107,13 @@ func (c *checker) verdict(ctx context.Context, now time.Time, a *Args) triggers.
 	case unmet != "":
 		return triggers.Verdict{Again: now.Add(a.Pace.Next(now))}
 	}
-	event, err := triggers.NewEvent(struct {
+	event, err := c.Fire(nil, now)
+	return triggers.Verdict{Event: event, Err: err}
+}
+
+// Fire is the event of every good end.
+func (c *checker) Fire(json.RawMessage, time.Time) (*triggers.Event, error) {
+	return triggers.NewEvent(struct {
 		Status string `json:"status"`
 	}{"success"})
-	return triggers.Verdict{Event: event, Err: err}
 }

@@ -130,10 +130,15 @@ func (c *checker) verdict(ctx context.Context, now time.Time, raw json.RawMessag
 		}
 		return again
 	}
-	event, err := triggers.NewEvent(struct {
+	event, err := c.Fire(nil, now)
+	return triggers.Verdict{Event: event, Err: err}
+}
+
+// Fire is the event of every good end.
+func (c *checker) Fire(json.RawMessage, time.Time) (*triggers.Event, error) {
+	return triggers.NewEvent(struct {
 		Status string `json:"status"`
 	}{"success"})
-	return triggers.Verdict{Event: event, Err: err}
 }
 
 // bear lets a wait go on after an error that may pass.

@@ -45,6 +45,15 @@ func decode(raw json.RawMessage) (*Args, error) {
 	return args, nil
 }
 
+// Fire is the event of a moment that has come.
+func (checker) Fire(raw json.RawMessage, _ time.Time) (*triggers.Event, error) {
+	args, err := decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	return triggers.NewEvent(args)
+}
+
 // Check fires the waits whose moment has come; the others are looked at again exactly then.
 func (checker) Check(_ context.Context, now time.Time, waits []triggers.Wait) []triggers.Verdict {
 	verdicts := make([]triggers.Verdict, len(waits))

@@ -48,6 +48,8 @@ type Store struct {
 	asked     int64
 	events    []dag.AssetEvent
 	requests  []dag.AssetEvent
+	ended     int64
+	waitEnds  []store.WaitEnd
 }
 
 // runDate is what no two runs share.
@@ -176,7 +178,7 @@ func (s *Store) refresh() store.Refresh {
 		r.Pools = append(r.Pools, p)
 	}
 	slices.SortFunc(r.Pools, func(a, b store.Pool) int { return strings.Compare(a.Name, b.Name) })
-	r.Edits, r.AssetRequests = s.edits, slices.Clone(s.requests)
+	r.Edits, r.AssetRequests, r.WaitEnds = s.edits, slices.Clone(s.requests), s.requestedEnds()
 	for _, b := range s.backfills {
 		if b.CompletedAt.IsZero() {
 			r.Backfills = append(r.Backfills, b)
@@ -387,6 +389,7 @@ func (s *Store) apply(c *store.Changes) error {
 	s.callbacks = slices.DeleteFunc(s.callbacks, func(r dag.CallbackRequest) bool { return slices.Contains(c.CallbacksDone, r.ID) })
 	s.events = append(s.events, c.AssetEvents...)
 	s.requests = slices.DeleteFunc(s.requests, func(e dag.AssetEvent) bool { return slices.Contains(c.AssetRequestsDone, e.ID) })
+	s.waitEnds = slices.DeleteFunc(s.waitEnds, func(e store.WaitEnd) bool { return slices.Contains(c.WaitEndsDone, e.ID) })
 	if c.Heartbeat != nil {
 		s.beat = c.Heartbeat
 	}
