@@ -118,12 +118,16 @@ func filtered(filters *shell.Filters) activity.Runner {
 
 // Catalog is the registry of operators for looking only: nothing in it can run.
 func Catalog() (*operators.Registry, error) {
-	ops, _, err := register(parts{
+	ops, _, err := catalogs()
+	return ops, err
+}
+
+func catalogs() (*operators.Registry, *triggers.Registry, error) {
+	return register(parts{
 		home: "catalog", starter: &childprocess.Starter{}, aws: awsconn.NewPool(nil), http: trighttp.NewClient(), sql: &sqlconn.Pool{},
 		connections: nowhere{},
 		runs:        runAccess{},
 	})
-	return ops, err
 }
 
 // nowhere resolves no connection.

@@ -2,17 +2,13 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
-	"gust/dag"
 	"gust/internal/monitor"
 	"gust/store"
 )
@@ -25,7 +21,7 @@ func (d *Daemon) startMonitor(ctx context.Context) {
 	}
 	metrics := monitor.NewMetrics(d.reading)
 	address := net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port))
-	server, err := monitor.Listen(ctx, address, monitor.Options{Health: d.health, Metrics: metrics.Handler(), Waits: d.waits})
+	server, err := monitor.Listen(ctx, address, monitor.Options{Health: d.health, Metrics: metrics.Handler(), Waits: d.waits, Wait: d.wait})
 	if err != nil {
 		d.Log.Warn("health and metrics are not served; set api.port, or api.enabled to false", "error", err)
 		return
@@ -61,58 +57,6 @@ func (d *Daemon) MonitorURL() string {
 
 // monitorFile says where a running daemon serves its health.
 func monitorFile(home string) string { return filepath.Join(home, "monitor.endpoint") }
-
-// waits lists what is parked, with what only the daemon knows: when each wait is looked at next.
-func (d *Daemon) waits(ctx context.Context, limit int) ([]monitor.Wait, error) {
-	list, err := d.Store.DeferredList(ctx, limit)
-	if err != nil {
-		return nil, err
-	}
-	attempts := make([]dag.Attempt, len(list))
-	for i := range list {
-		attempts[i] = list[i].Attempt()
-	}
-	next := d.engine.triggerer.NextChecks(ctx, attempts)
-	out := make([]monitor.Wait, len(list))
-	for i, a := range attempts {
-		out[i] = monitor.Wait{Key: a.Key, TryNumber: a.TryNumber, NextCheck: next[a]}
-	}
-	return out, nil
-}
-
-// askPatience bounds how long a command waits for the daemon.
-const askPatience = 2 * time.Second
-
-// NextChecks asks the daemon when the waits of task instances are looked at next. Without a daemon, or when it does not
-// serve its health, nothing is known: that is no error.
-func (a *App) NextChecks(ctx context.Context, limit int) map[dag.Key]time.Time {
-	raw, err := os.ReadFile(monitorFile(a.Config.Home()))
-	if err != nil || !a.SchedulerAlive() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	url := strings.TrimSpace(string(raw)) + monitor.WaitsPath + "?limit=" + strconv.Itoa(limit)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Do(request)
-	if err != nil {
-		return nil
-	}
-	defer answer.Body.Close()
-	var list []monitor.Wait
-	if answer.StatusCode != http.StatusOK || json.NewDecoder(answer.Body).Decode(&list) != nil {
-		return nil
-	}
-	out := make(map[dag.Key]time.Time, len(list))
-	for i := range list {
-		out[list[i].Key] = list[i].NextCheck
-	}
-	return out
-}
 
 func (d *Daemon) health(ctx context.Context) monitor.Health {
 	beat, err := d.Store.HeartbeatGet(ctx)

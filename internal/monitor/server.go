@@ -6,10 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -33,14 +31,8 @@ type Options struct {
 	Metrics http.Handler
 	// Waits lists up to limit parked waits with their next checks, longest waiting first; nil serves none.
 	Waits func(ctx context.Context, limit int) ([]Wait, error)
-}
-
-// Wait is a parked wait.
-type Wait struct {
-	dag.Key
-	TryNumber int `json:"try_number"`
-	// NextCheck is when it is looked at next, zero when that is not known.
-	NextCheck time.Time `json:"next_check,omitzero"`
+	// Wait tells about one parked wait, nil when it is not held; a nil function serves none.
+	Wait func(ctx context.Context, key dag.Key) (*ShownWait, error)
 }
 
 // Server serves until Stop. Make it with Listen.
@@ -104,6 +96,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /livez", s.live)
 	mux.HandleFunc("GET /readyz", s.readiness)
 	mux.HandleFunc("GET "+WaitsPath, s.waits)
+	mux.HandleFunc("GET "+WaitPath, s.wait)
 	mux.Handle("GET /metrics", s.opts.Metrics)
 	return mux
 }
@@ -170,37 +163,6 @@ func (s *Server) readiness(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{"status": "ready"})
-}
-
-// WaitsPath is where parked waits are listed, a JSON list of Wait; the parameter limit says how many at most.
-const WaitsPath = "/api/v2/monitor/triggers"
-
-// Bounds of a list of waits.
-const (
-	defaultWaits = 100
-	maxWaits     = 10_000
-)
-
-func (s *Server) waits(w http.ResponseWriter, r *http.Request) {
-	limit := defaultWaits
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxWaits {
-			answer(w, http.StatusBadRequest, map[string]any{"detail": fmt.Sprintf("limit is %q; expected 1 to %d", text, maxWaits)})
-			return
-		}
-		limit = n
-	}
-	if s.opts.Waits == nil {
-		answer(w, http.StatusOK, []Wait{})
-		return
-	}
-	list, err := s.opts.Waits(r.Context(), limit)
-	if err != nil {
-		answer(w, http.StatusServiceUnavailable, map[string]any{"detail": err.Error()})
-		return
-	}
-	answer(w, http.StatusOK, append([]Wait{}, list...))
 }
 
 func answer(w http.ResponseWriter, code int, body any) {

@@ -1,12 +1,10 @@
 package lookcmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -31,12 +29,7 @@ it is parked on, who skipped it, how it failed.`,
 		Args:    c.Arguments("DAG_ID", "RUN_ID", "TASK_ID"),
 		Example: "  gust dags explain order_pipeline manual__2026-11-21T10:00:00+00:00 load_express",
 	}
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-		if len(args) == 2 {
-			return c.CompleteTask(cmd, args[:1], toComplete)
-		}
-		return c.CompleteRun(cmd, args, toComplete)
-	}
+	cmd.ValidArgsFunction = c.completeRunTask
 	cmd.Flags().IntVar(&mapIndex, "map-index", -1, "`INDEX` of a mapped task instance")
 	cmd.RunE = c.WithApp(func(cmd *cobra.Command, a *app.App, args []string) error {
 		run, err := c.FindRun(cmd, a, args[0], args[1])
@@ -65,6 +58,14 @@ it is parked on, who skipped it, how it failed.`,
 		return nil
 	})
 	return cmd
+}
+
+// completeRunTask completes DAG, run, task.
+func (c Commands) completeRunTask(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 2 {
+		return c.CompleteTask(cmd, args[:1], toComplete)
+	}
+	return c.CompleteRun(cmd, args, toComplete)
 }
 
 func (c Commands) reasons(reasons []string) {
@@ -275,77 +276,4 @@ back, without a past, while a file still defines it. Log files stay. Refused whi
 		return nil
 	})
 	return cmd
-}
-
-// Triggers is `gust triggers`.
-func (c Commands) Triggers() *cobra.Command {
-	return c.Group("triggers", "See what waits without a worker", "pipelines", c.triggersList())
-}
-
-// maxArgs is how much of what a wait is about fits into a table.
-const maxArgs = 80
-
-func (c Commands) triggersList() *cobra.Command {
-	var (
-		dagID string
-		limit int
-	)
-	cmd := &cobra.Command{
-		Use: "list", Short: "List what is parked, on what, since when and until when", Args: c.Arguments(),
-		Long: `List the task instances that wait without a worker, longest first: what they wait on, since when, when they are looked at
-next, and when they give up at the latest. The next look is known while a daemon runs and serves its health (api.enabled).
-In a table what they wait on is shortened; -o json shows all of it.`,
-		Example: "  gust triggers list\n  gust triggers list --dag-id order_pipeline -o json",
-	}
-	cmd.Flags().StringVar(&dagID, "dag-id", "", "only those of this `DAG_ID`")
-	cmd.Flags().IntVar(&limit, "limit", 100, "at most `N`")
-	_ = cmd.RegisterFlagCompletionFunc("dag-id", c.CompleteDags)
-	format := c.OutputFlag(cmd)
-	cmd.RunE = c.WithApp(func(cmd *cobra.Command, a *app.App, _ []string) error {
-		if limit < 1 {
-			return host.Usagef("--limit is %d; expected 1 or more", limit)
-		}
-		if dagID != "" {
-			if err := c.KnownDAG(cmd, a, dagID); err != nil {
-				return err
-			}
-		}
-		most := limit
-		if dagID != "" {
-			most = maxDeferred
-		}
-		list, err := a.Store.DeferredList(cmd.Context(), most)
-		if err != nil {
-			return err
-		}
-		t := &host.Table{Columns: []string{"dag_id", "run_id", "task_id", "map_index", "trigger", "on", "since", "waiting", "next_check", "deadline"}}
-		next := a.NextChecks(cmd.Context(), most)
-		for i := range list {
-			ti := &list[i]
-			if dagID != "" && ti.DagID != dagID || len(t.Rows) == limit {
-				continue
-			}
-			if d := ti.Deferral; d != nil {
-				waiting := a.Now().Sub(d.Since).Truncate(1e9)
-				t.Add(ti.DagID, ti.RunID, ti.TaskID, ti.MapIndex, d.Kind, c.on(a, d, *format), d.Since, waiting, next[ti.Key], d.Deadline)
-			}
-		}
-		return c.Print(t, *format)
-	})
-	return cmd
-}
-
-// maxDeferred is how many waits are looked through for those of a DAG.
-const maxDeferred = 10_000
-
-// on is what a wait is about.
-func (c Commands) on(a *app.App, d *dag.Deferral, format string) any {
-	text := a.Masker.Mask(string(d.Args))
-	if format == "json" || format == "yaml" {
-		return json.RawMessage(text)
-	}
-	if utf8.RuneCountInString(text) > maxArgs {
-		text = string([]rune(text)[:maxArgs-1]) + "…"
-	}
-	return text
 }
