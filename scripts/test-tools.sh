@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the foreign programs that tests compare against or talk to, into the folder $1: a Python environment with
-# moto's server, the AWS CLI, boto3, croniter, pendulum and Jinja2; the npm package jsonata; and PostgreSQL and MariaDB,
-# whose servers the tests start themselves. Needs a package client (apt-get) only when Python, Node.js, a C compiler (for
+# moto's server, the AWS CLI, boto3, croniter, pendulum, Jinja2 and python-hcl2; the npm package jsonata; and PostgreSQL and
+# MariaDB, whose servers the tests start themselves. Needs a package client (apt-get) only when Python, Node.js, a C compiler (for
 # the race detector) or a database is missing; without the databases their tests are skipped. Does nothing when
 # everything is there.
 set -euo pipefail

@@ -50,6 +50,9 @@ func (c *cli) sfnCommand() *cobra.Command {
 	sfnConnectionFlags(cmd, conn)
 	host := &sfncmd.Host{
 		In: c.in, Out: c.out, Err: c.err, Arguments: arguments, Config: c.config, Client: env.Client,
+		Choice: func(cmd *cobra.Command, name, shorthand, usage, def string, values ...string) *string {
+			return &choiceFlag(cmd, name, shorthand, usage, def, values...).value
+		},
 		Screen: func(w io.Writer) sfncmd.Screen { return sfnScreen{newScreen(w)} },
 		Paint:  paint, Symbol: symbol,
 	}

@@ -26,6 +26,8 @@ type Host struct {
 	// Arguments checks positional arguments, by name.
 	Arguments func(names ...string) cobra.PositionalArgs
 	Config    func() (*config.Config, error)
+	// Choice is a flag with a closed set of values.
+	Choice func(cmd *cobra.Command, name, shorthand, usage, def string, values ...string) *string
 	// Client opens the client that the command line asks for; release it afterwards.
 	Client func(cmd *cobra.Command, patience time.Duration) (client *sfn.Client, release func(), err error)
 	// Screen makes a screen of a stream.
@@ -51,7 +53,7 @@ type Screen interface {
 // New makes the commands.
 func New(h *Host) []*cobra.Command {
 	return []*cobra.Command{
-		h.run(), h.tail(), h.graph(), h.startMany(), h.activityWorker(), h.local(), h.validate(),
+		h.run(), h.tail(), h.graph(), h.startMany(), h.activityWorker(), h.local(), h.validate(), h.eventsTemplate(),
 	}
 }
 
