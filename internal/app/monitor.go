@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gust/internal/monitor"
+	"gust/runner/triggerer"
 	"gust/store"
 )
 
@@ -81,6 +82,7 @@ func (d *Daemon) reading() monitor.Reading {
 	if beat, err := d.Store.HeartbeatGet(ctx); err == nil {
 		r.Heartbeat = beat.At
 	}
+	r.Waits, r.Events = d.waitsReading(ctx), d.eventsReading()
 	r.Pools = d.poolReadings(ctx)
 	if !d.loaded.Load() {
 		return r
@@ -122,4 +124,55 @@ func (d *Daemon) poolReadings(ctx context.Context) []monitor.Pool {
 		}
 	}
 	return out
+}
+
+// readKeys bounds how many keys of waits have metrics of their own: those with the most waits.
+const readKeys = 20
+
+func (d *Daemon) waitsReading(ctx context.Context) monitor.Waits {
+	stats := d.engine.triggerer.Stats(ctx, readKeys)
+	var out monitor.Waits
+	for i := range stats.Kinds {
+		k := &stats.Kinds[i]
+		out.Kinds = append(out.Kinds, monitor.WaitKind{
+			Kind: k.Kind, Parked: k.Parked, Checks: k.Checks, Looks: k.Looks, Cut: k.Cut, Fired: k.Fired, Failed: k.Failed,
+			TimedOut: k.TimedOut, News: k.News, Heard: k.Heard, Late: delays(&k.Late), Noticed: delays(&k.Noticed),
+		})
+	}
+	seen := map[[2]string]bool{}
+	for i := range stats.Keys {
+		k := &stats.Keys[i]
+		key := d.Masker.Mask(k.Key)
+		if name := [2]string{k.Kind, key}; !seen[name] { // keys may differ in a secret alone
+			seen[name] = true
+			out.Keys = append(out.Keys, monitor.WaitKey{
+				Kind: k.Kind, Key: key, Place: k.Place, Parked: k.Parked, Checks: k.Checks, Looks: k.Looks, Late: k.Late.Seconds(),
+			})
+		}
+	}
+	return out
+}
+
+func delays(l *triggerer.Lag) monitor.Delays {
+	out := monitor.Delays{Count: l.Count, Sum: l.Sum.Seconds(), AtMost: make(map[float64]uint64, len(triggerer.LagBounds))}
+	sum := uint64(0)
+	for i, bound := range triggerer.LagBounds {
+		sum += l.Buckets[i]
+		out.AtMost[bound.Seconds()] = sum
+	}
+	return out
+}
+
+func (d *Daemon) eventsReading() *monitor.Events {
+	receiver := d.engine.receiver.Load()
+	if receiver == nil {
+		return nil
+	}
+	s := receiver.Stats()
+	return &monitor.Events{
+		Reachable: s.Reachable, Received: s.Received, Failures: s.Failures, Matched: s.Matched, Lag: s.Lag.Seconds(),
+		Outcomes: map[string]uint64{
+			"matched": s.Matched, "released": s.Released, "expired": s.Expired, "ignored": s.Ignored, "malformed": s.Malformed,
+		},
+	}
 }

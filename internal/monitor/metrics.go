@@ -192,6 +192,11 @@ type Reading struct {
 	Files                           []File
 	Heartbeat                       time.Time
 	At                              time.Time
+	// Waits is how the trigger loop is doing, Calls how the calls to Step Functions fare, Events what became of the
+	// messages in the queue of events, nil without one.
+	Waits  Waits
+	Calls  []Calls
+	Events *Events
 }
 
 // gauges asks for a reading, at most once in readEvery.
@@ -205,15 +210,18 @@ type gauges struct {
 	values map[string]*prometheus.Desc
 }
 
+// described is a metric that is read, not counted.
+type described struct {
+	name, help string
+	labels     []string
+}
+
 // readEvery bounds how often the rows of pools are counted, however often the metrics are read.
 const readEvery = 2 * time.Second
 
 func newGauges(read func() Reading) *gauges {
 	g := &gauges{read: read, values: map[string]*prometheus.Desc{}}
-	for _, d := range []struct {
-		name, help string
-		labels     []string
-	}{
+	for _, d := range append([]described{
 		{"scheduler_heartbeat", "When the scheduler gave its last sign of life, in seconds since 1970 (Airflow: scheduler_heartbeat).", nil},
 		{"executor_open_slots", "Slots of the executor that are free (Airflow: executor.open_slots).", nil},
 		{"executor_queued_tasks", "Attempts that wait for a slot (Airflow: executor.queued_tasks).", nil},
@@ -232,7 +240,7 @@ func newGauges(read func() Reading) *gauges {
 		{"dag_processing_total_parse_time", "Seconds that reading all files took last (Airflow: dag_processing.total_parse_time).", nil},
 		{"dag_processing_last_duration_seconds", "How long the last reading of a file took (Airflow: dag_processing.last_duration).", []string{"file"}},
 		{"dag_processing_last_run_seconds_ago", "When a file was last read (Airflow: dag_processing.last_run.seconds_ago).", []string{"file"}},
-	} {
+	}, waitDescriptions...) {
 		g.values[d.name] = prometheus.NewDesc(prefix+d.name, d.help, d.labels, nil)
 	}
 	return g
@@ -283,6 +291,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 		set("dag_processing_last_run_seconds_ago", seconds(f.At, r.At), f.Path)
 	}
 	set("dag_processing_total_parse_time", total)
+	g.waits(out, &r)
 }
 
 func unix(t time.Time) float64 {

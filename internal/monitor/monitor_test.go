@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -199,6 +200,18 @@ func TestMetrics(t *testing.T) {
 				{Name: "wide", Slots: -1, Free: -1, Scheduled: 1},
 			},
 			Files: []monitor.File{{Path: "a.yaml", Took: 250 * time.Millisecond, At: at.Add(-time.Minute)}},
+			Waits: monitor.Waits{
+				Kinds: []monitor.WaitKind{{
+					Kind: "k", Parked: 7, Checks: 3, Looks: 20, Cut: 1, Fired: 5, Failed: 2, TimedOut: 1, News: 4, Heard: 3,
+					Late: monitor.Delays{Count: 5, Sum: 3, AtMost: map[float64]uint64{0.01: 2, 300: 4}},
+				}},
+				Keys: []monitor.WaitKey{{Kind: "k", Key: "a", Place: "here", Parked: 6, Looks: 19, Late: 0.25}},
+			},
+			Calls: []monitor.Calls{
+				{Region: "eu-west-1", Account: "1", Operation: "DescribeExecution", Outcomes: map[string]int64{"ok": 9, "throttled": 2}, Tokens: 12.5, PerSecond: 10, Looking: 3},
+				{Endpoint: "http://x", Operation: "ListExecutions", Outcomes: map[string]int64{"ok": 1}, Tokens: math.Inf(1), PerSecond: math.Inf(1)},
+			},
+			Events: &monitor.Events{Reachable: true, Received: 8, Matched: 4, Lag: 2.5, Outcomes: map[string]uint64{"matched": 4, "expired": 4}},
 		}
 	})
 	none := func(r *dag.TaskInstance) { r.StartDate, r.EndDate = time.Time{}, time.Time{} }
@@ -259,10 +272,39 @@ func TestMetrics(t *testing.T) {
 		`airflow_dag_processing_total_parse_time 0.25`,
 		`airflow_dag_processing_last_run_seconds_ago{file="a.yaml"} 60`,
 		`airflow_scheduler_heartbeat 1.7958672e+09`,
+		`airflow_triggers_parked{kind="k"} 7`,
+		`airflow_triggers_checks{kind="k"} 3`,
+		`airflow_triggers_looks{kind="k"} 20`,
+		`airflow_triggers_checks_cut{kind="k"} 1`,
+		`airflow_triggers_ended{kind="k",outcome="fired"} 5`,
+		`airflow_triggers_ended{kind="k",outcome="failed"} 2`,
+		`airflow_triggers_ended{kind="k",outcome="timed_out"} 1`,
+		`airflow_triggers_news{kind="k"} 4`,
+		`airflow_triggers_heard{kind="k"} 3`,
+		`airflow_triggers_late_seconds_bucket{kind="k",le="0.01"} 2`,
+		`airflow_triggers_late_seconds_bucket{kind="k",le="300"} 4`,
+		`airflow_triggers_late_seconds_bucket{kind="k",le="+Inf"} 5`,
+		`airflow_triggers_late_seconds_sum{kind="k"} 3`,
+		`airflow_triggers_noticed_seconds_count{kind="k"} 0`,
+		`airflow_triggers_key_parked{key="a",kind="k",place="here"} 6`,
+		`airflow_triggers_key_looks{key="a",kind="k",place="here"} 19`,
+		`airflow_triggers_key_late_seconds{key="a",kind="k",place="here"} 0.25`,
+		`airflow_stepfunctions_calls{account="1",endpoint="",operation="DescribeExecution",outcome="throttled",region="eu-west-1"} 2`,
+		`airflow_stepfunctions_calls_waiting{account="1",class="looks",endpoint="",operation="DescribeExecution",region="eu-west-1"} 3`,
+		`airflow_stepfunctions_quota_tokens{account="1",endpoint="",operation="DescribeExecution",region="eu-west-1"} 12.5`,
+		`airflow_stepfunctions_quota_per_second{account="1",endpoint="",operation="DescribeExecution",region="eu-west-1"} 10`,
+		`airflow_stepfunctions_events_reachable 1`,
+		`airflow_stepfunctions_events_received 8`,
+		`airflow_stepfunctions_events{outcome="matched"} 4`,
+		`airflow_stepfunctions_events_lag_seconds_sum 2.5`,
+		`airflow_stepfunctions_events_lag_seconds_count 4`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("no line %s", line)
 		}
+	}
+	if strings.Contains(text, `quota_tokens{account="",endpoint="http://x"`) {
+		t.Error("a service without a quota has one")
 	}
 	get(t, s.URL()+"/metrics")
 	if n := reads.Load(); n != 1 {
