@@ -95,7 +95,7 @@ func (p page) spans(visit func(line int, text string)) {
 }
 
 var setting = regexp.MustCompile(
-	`^(core|database|dag_processor|scheduler|operators|sensors|triggerer|logging|secrets|stepfunctions)\.([a-z_]+)$`)
+	`^(core|database|dag_processor|scheduler|operators|sensors|triggerer|logging|secrets|stepfunctions(?:\.events)?)\.([a-z_]+)$`)
 
 // file are the endings of files in the home folder that read like settings: scheduler.lock.
 var file = map[string]bool{"db": true, "endpoint": true, "lock": true}
