@@ -120,8 +120,7 @@ With --defaults print a configuration file that holds every setting with its def
 			t.columns = append(t.columns, "expected", "description")
 		}
 		for _, e := range cfg.Entries() {
-			in := section == "" || e.Section == section || strings.HasPrefix(e.Section, section+".")
-			if !in || changed && e.Source == config.SourceDefault {
+			if !within(e.Section, section) || changed && e.Source == config.SourceDefault {
 				continue
 			}
 			row := []any{e.Section, e.Key, e.Value, cmp.Or(e.Origin, string(e.Source))}
@@ -136,6 +135,11 @@ With --defaults print a configuration file that holds every setting with its def
 		return t.print(c.out, *format)
 	}
 	return cmd
+}
+
+// within reports whether a section is the one that is asked for, or lies in it; "" asks for all.
+func within(section, asked string) bool {
+	return asked == "" || section == asked || strings.HasPrefix(section, asked+".")
 }
 
 func knownSection(cfg *config.Config, section string) error {

@@ -98,6 +98,15 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// nested is a file with a line in a section.
+func nested(section, line string) string {
+	parent, inner, deeper := strings.Cut(section, ".")
+	if deeper {
+		line = strings.ReplaceAll(nested(inner, line), "\n  ", "\n    ")
+	}
+	return parent + ":\n  " + line
+}
+
 // TestEverySettingCanBeSet sets every declared setting in a file and by variable, and sees it in the struct.
 func TestEverySettingCanBeSet(t *testing.T) {
 	t.Parallel()
@@ -129,12 +138,7 @@ func TestEverySettingCanBeSet(t *testing.T) {
 				if one.kind == "host" {
 					literal = `"::1"`
 				}
-				file := one.key + ": " + literal + "\n"
-				parents := strings.Split(s.name, ".")
-				for i := range parents {
-					parent := parents[len(parents)-1-i]
-					file = parent + ":\n  " + strings.ReplaceAll(file, "\n  ", "\n    ")
-				}
+				file := nested(s.name, one.key+": "+literal+"\n")
 				byFile := mustLoad(t, file)
 				byVariable := mustLoad(t, "", one.variable()+"="+text)
 				both := mustLoad(t, file, one.variable()+"="+one.standard)
@@ -155,7 +159,7 @@ func TestEverySettingCanBeSet(t *testing.T) {
 					t.Errorf("entry %+v, %v", e, err)
 				}
 				e, err = byFile.Entry(one.section, one.key)
-				if err != nil || e.Source != SourceFile || !strings.HasSuffix(e.Origin, fmt.Sprintf("%s:%d", FileName, 1+len(parents))) {
+				if err != nil || e.Source != SourceFile || !strings.HasSuffix(e.Origin, fmt.Sprintf("%s:%d", FileName, strings.Count(file, "\n"))) {
 					t.Errorf("entry %+v, %v", e, err)
 				}
 			})

@@ -110,21 +110,11 @@ looked at in this way.`,
 		if err := app.Waits(ti); err != nil {
 			return err
 		}
-		d := ti.Deferral
 		t := &host.Table{Rows: make([][]any, 1)}
 		add := func(column string, value any) {
 			t.Columns, t.Rows[0] = append(t.Columns, column), append(t.Rows[0], value)
 		}
-		add("dag_id", ti.DagID)
-		add("run_id", ti.RunID)
-		add("task_id", ti.TaskID)
-		add("map_index", ti.MapIndex)
-		add("try_number", ti.TryNumber)
-		add("trigger", d.Kind)
-		add("on", json.RawMessage(a.Masker.Mask(string(d.Args))))
-		add("since", d.Since)
-		add("waiting", a.Now().Sub(d.Since).Truncate(1e9))
-		add("deadline", d.Deadline)
+		stored(a, ti, add)
 		shown := a.ShowWait(cmd.Context(), ti.Key)
 		if shown == nil {
 			c.Note("How it is looked at is known while a daemon runs and serves its health (api.enabled).")
@@ -154,6 +144,21 @@ looked at in this way.`,
 		return nil
 	})
 	return cmd
+}
+
+// stored adds what the row of a wait tells.
+func stored(a *app.App, ti *dag.TaskInstance, add func(column string, value any)) {
+	d := ti.Deferral
+	add("dag_id", ti.DagID)
+	add("run_id", ti.RunID)
+	add("task_id", ti.TaskID)
+	add("map_index", ti.MapIndex)
+	add("try_number", ti.TryNumber)
+	add("trigger", d.Kind)
+	add("on", json.RawMessage(a.Masker.Mask(string(d.Args))))
+	add("since", d.Since)
+	add("waiting", a.Now().Sub(d.Since).Truncate(1e9))
+	add("deadline", d.Deadline)
 }
 
 func (c Commands) triggersFire() *cobra.Command {

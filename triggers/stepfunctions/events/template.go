@@ -139,10 +139,16 @@ Resources:
 		}
 	}
 	b.WriteString("      Targets:\n        - Id: queue\n          Arn: !GetAtt Queue.Arn\n")
+	t.cloudFormationPolicy(&b)
+	return b.String()
+}
+
+// cloudFormationPolicy writes what follows the rule: where undelivered events go, who may send, and what is told.
+func (t *Template) cloudFormationPolicy(b *strings.Builder) {
 	resources, queues := "!GetAtt Queue.Arn", "!Ref Queue"
 	if t.DeadLetters {
 		b.WriteString("          DeadLetterConfig:\n            Arn: !GetAtt DeadLetters.Arn\n")
-		fmt.Fprintf(&b, `
+		fmt.Fprintf(b, `
   # Events that EventBridge could not deliver within a day.
   DeadLetters:
     Type: AWS::SQS::Queue
@@ -153,7 +159,7 @@ Resources:
 `, t.Queue)
 		resources, queues = "["+resources+", !GetAtt DeadLetters.Arn]", queues+", !Ref DeadLetters"
 	}
-	fmt.Fprintf(&b, `
+	fmt.Fprintf(b, `
   Policy:
     Type: AWS::SQS::QueuePolicy
     Properties:
@@ -176,7 +182,6 @@ Outputs:
     Description: stepfunctions.events.queue_url
     Value: !Ref Queue
 `, queues, resources)
-	return b.String()
 }
 
 func (t *Template) terraform() string {
@@ -211,10 +216,14 @@ resource "aws_cloudwatch_event_rule" "%[1]s" {
 		}
 		b.WriteString("      ]\n")
 	}
-	fmt.Fprintf(&b, `    }
-  })
+	b.WriteString("    }\n  })\n}\n")
+	t.terraformPolicy(&b, id)
+	return b.String()
 }
 
+// terraformPolicy writes what follows the rule: its target, where undelivered events go, who may send, and what is told.
+func (t *Template) terraformPolicy(b *strings.Builder, id string) {
+	fmt.Fprintf(b, `
 resource "aws_cloudwatch_event_target" "%[1]s" {
   rule      = aws_cloudwatch_event_rule.%[1]s.name
   target_id = "queue"
@@ -223,7 +232,7 @@ resource "aws_cloudwatch_event_target" "%[1]s" {
 	queues := []string{id}
 	if t.DeadLetters {
 		queues = append(queues, id+"_dead_letters")
-		fmt.Fprintf(&b, `
+		fmt.Fprintf(b, `
   dead_letter_config {
     arn = aws_sqs_queue.%[1]s_dead_letters.arn
   }
@@ -238,7 +247,7 @@ resource "aws_sqs_queue" "%[1]s_dead_letters" {
 	}
 	b.WriteString("}\n")
 	for _, q := range queues {
-		fmt.Fprintf(&b, `
+		fmt.Fprintf(b, `
 resource "aws_sqs_queue_policy" "%[1]s" {
   queue_url = aws_sqs_queue.%[1]s.url
 
@@ -256,11 +265,10 @@ resource "aws_sqs_queue_policy" "%[1]s" {
 }
 `, q, id)
 	}
-	fmt.Fprintf(&b, `
+	fmt.Fprintf(b, `
 output "queue_url" {
   description = "stepfunctions.events.queue_url"
   value       = aws_sqs_queue.%s.url
 }
 `, id)
-	return b.String()
 }
