@@ -361,6 +361,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("core:\n  parallelism: 3\n", "CORE__PARALLELISM", "7")
 	f.Add("core: &a {dags_folder: x}\nsensors: *a\n", "STEPFUNCTIONS__HANDLERS", "{a: b}")
 	f.Add("stepfunctions:\n  handlers: {a: b, <<: c}\n", "OPERATORS__DEFAULT_DEFERRABLE", "null")
+	f.Add("stepfunctions: {events: {queue_url: x}}\n", "STEPFUNCTIONS__EVENTS__QUEUE_URL", "y")
 	f.Add("- a\n", "X", "")
 	f.Add("--- 1\n--- 2\n", "CORE__DEFAULT_TIMEZONE", "Local")
 	f.Add("\"\\xff\"", "SCHEDULER__ALLOWED_RUN_ID_PATTERN", "(")

@@ -338,3 +338,16 @@ func TestPlaceOf(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRead: whatever a queue holds is told, or is wrong.
+func FuzzRead(f *testing.F) {
+	f.Add(event("a", "SUCCEEDED"), "1", "1700000000000")
+	f.Add(`{"source":"aws.states","detail-type":"Step Functions Execution Status Change","detail":null}`, "x", "-1")
+	f.Add(`[]`, "", "99999999999999999999")
+	f.Fuzz(func(t *testing.T, body, received, sent string) {
+		m := read(&types.Message{Body: &body, Attributes: map[string]string{"ApproximateReceiveCount": received, "SentTimestamp": sent}})
+		if (m.wrong == nil) != (m.news.Subject != "") || m.ended && m.wrong != nil {
+			t.Errorf("%s: %+v", body, m)
+		}
+	})
+}
