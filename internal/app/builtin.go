@@ -55,6 +55,7 @@ type parts struct {
 	defaultDeferrable *bool
 	sensorTimeout     time.Duration
 	runs              runAccess
+	eventsArrive      func(stateMachineARN string) bool // whether events tell the ends of its executions
 	log               *slog.Logger
 }
 
@@ -103,7 +104,7 @@ func register(p parts) (*operators.Registry, *triggers.Registry, error) {
 		trigfiles.Register(waits),
 		trigsql.Register(waits, trigsql.Deps{Pool: p.sql, Connections: p.connections}),
 		trighttp.Register(waits, trighttp.Deps{Client: p.http, Connections: p.connections}),
-		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections, Log: p.log}),
+		trigstepfunctions.Register(waits, trigstepfunctions.Deps{Clients: clients, Connections: p.connections, EventsArrive: p.eventsArrive, Log: p.log}),
 	)
 	return ops, waits, err
 }

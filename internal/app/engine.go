@@ -90,6 +90,7 @@ func (a *App) newEngine() (*engine, error) {
 	p := partsOf(a.Config)
 	p.mask, p.log = a.Masker.Mask, a.Log
 	p.starter, p.python, p.aws, p.http, p.sql, p.connections = starter, e.python, a.AWS, e.http, e.sql, a.Connections
+	p.eventsArrive = e.eventsArrive
 	p.runs = runAccess{app: a, wake: func() {
 		if e.scheduler != nil {
 			e.scheduler.Refresh()

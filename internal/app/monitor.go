@@ -82,7 +82,7 @@ func (d *Daemon) reading() monitor.Reading {
 	if beat, err := d.Store.HeartbeatGet(ctx); err == nil {
 		r.Heartbeat = beat.At
 	}
-	r.Waits, r.Events = d.waitsReading(ctx), d.eventsReading()
+	r.Waits, r.Calls, r.Events = d.waitsReading(ctx), d.callsReading(), d.eventsReading()
 	r.Pools = d.poolReadings(ctx)
 	if !d.loaded.Load() {
 		return r
@@ -159,6 +159,19 @@ func delays(l *triggerer.Lag) monitor.Delays {
 	for i, bound := range triggerer.LagBounds {
 		sum += l.Buckets[i]
 		out.AtMost[bound.Seconds()] = sum
+	}
+	return out
+}
+
+func (d *Daemon) callsReading() []monitor.Calls {
+	stats := d.AWS.Quotas().Stats()
+	out := make([]monitor.Calls, len(stats))
+	for i := range stats {
+		s := &stats[i]
+		out[i] = monitor.Calls{
+			Endpoint: s.Scope.Endpoint, Region: s.Scope.Region, Account: s.Scope.Account, Operation: s.Operation, Outcomes: s.Calls,
+			Tokens: s.Tokens, PerSecond: s.PerSecond, Starting: s.Foreground, Looking: s.Background,
+		}
 	}
 	return out
 }

@@ -61,3 +61,9 @@ func (a *App) embeddedQueues() (endpoint string, err error) {
 	}
 	return endpoint, nil
 }
+
+// eventsArrive reports whether events tell the ends of a state machine's executions.
+func (e *engine) eventsArrive(stateMachineARN string) bool {
+	receiver := e.receiver.Load()
+	return receiver != nil && receiver.Arrive(stateMachineARN)
+}

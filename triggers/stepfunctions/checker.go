@@ -21,8 +21,9 @@ type Deps struct {
 	Connections connections.Resolver
 	// Concurrency bounds the calls at one time for one group of waits; 0 means 8.
 	Concurrency int
-	// EventsArrive reports whether events tell of ends just now: then looks are a slow safety net. nil is never.
-	EventsArrive func() bool
+	// EventsArrive reports whether events tell just now of the ends of a state machine's executions: then looks are a slow
+	// safety net. nil is never.
+	EventsArrive func(stateMachineARN string) bool
 	// Log gets what concerns more than one task; nil discards it.
 	Log *slog.Logger
 }
@@ -35,7 +36,7 @@ func (d Deps) completed() (Deps, error) {
 		d.Concurrency = 8
 	}
 	if d.EventsArrive == nil {
-		d.EventsArrive = func() bool { return false }
+		d.EventsArrive = func(string) bool { return false }
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)

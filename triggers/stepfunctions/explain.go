@@ -40,7 +40,7 @@ func (r *round) explain() {
 	if ok {
 		lines = append(lines, fmt.Sprintf("executions usually take %s to %s", short.Round(time.Millisecond), long.Round(time.Millisecond)))
 	}
-	if r.checker.deps.EventsArrive() {
+	if r.eventsArrive() {
 		lines = append(lines, fmt.Sprintf("events arrive: after the first looks, one every %s or more", Safety))
 	}
 	g.say(lines)

@@ -264,6 +264,11 @@ func (r *round) unlistable() string {
 // Safety is the least time between looks while events tell of ends.
 const Safety = 5 * time.Minute
 
+// eventsArrive reports whether events tell of the ends that the group waits for.
+func (r *round) eventsArrive() bool {
+	return r.machine.Name != "" && r.checker.deps.EventsArrive(r.machine.ARN())
+}
+
 // next is when to look again at an execution that still runs.
 func (r *round) next(l *look) time.Time {
 	g := r.group
@@ -271,7 +276,7 @@ func (r *round) next(l *look) time.Time {
 	if l.args.Pace != nil {
 		interval = l.args.Pace.Next(r.now)
 	}
-	if r.checker.deps.EventsArrive() && l.Waited() >= Settle {
+	if r.eventsArrive() && l.Waited() >= Settle {
 		safe := max(Safety, interval, l.args.Delay)
 		return r.now.Add(safe + time.Duration(spread(l.Wait.ID)*float64(safe)/10))
 	}
@@ -320,7 +325,7 @@ func (r *round) period(looks []*look, s *sweep) time.Duration {
 		r.line(describing).period(r.now, r.group.key, s.choice.older, r.room(describing)),
 		min(cheap, asked[len(asked)/4]), time.Duration(r.group.waits*float64(busySweep)), leastSweep,
 	)
-	if r.checker.deps.EventsArrive() {
+	if r.eventsArrive() {
 		period = max(period, eventSweep)
 	}
 	return time.Duration(float64(period) * (0.95 + 0.1*spread(r.group.key+r.now.String())))

@@ -157,7 +157,9 @@ func TestEventsArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAccount(1, quota.New(quota.Options{}))
 		arrive := true
-		checker := newLoop(t, a, stepfunctions.Deps{EventsArrive: func() bool { return arrive }}, 0).checker
+		checker := newLoop(t, a, stepfunctions.Deps{EventsArrive: func(machine string) bool {
+			return arrive && machine == accountARN+"stateMachine:m"
+		}}, 0).checker
 		start := time.Now()
 		e := a.add("m", "x", start, span{start, start.Add(time.Hour), types.ExecutionStatusSucceeded})
 		w := wait(t, stepfunctions.Args{ExecutionARN: e.arn, Delay: time.Minute}, start)
