@@ -27,7 +27,7 @@ type look struct {
 	index int
 	done  bool // there is a verdict
 
-	// start is when the execution was started, as far as that is known or can be assumed; zero where it cannot.
+	// start is when the execution was started, or assumed to have been at the earliest; zero where nobody knows.
 	start time.Time
 	// placed: a listing down to start would have shown the execution.
 	placed bool
@@ -37,7 +37,7 @@ type look struct {
 	unseen bool
 }
 
-// startSlack is how much earlier than assumed an execution may have started.
+// startSlack is how long before the beginning of its wait an execution is assumed to have started.
 const startSlack = 2 * time.Minute
 
 // place finds out where in a listing the execution would be.
@@ -50,7 +50,7 @@ func (l *look) place() {
 		l.start, l.placed = l.args.Started, true
 	case l.args.Redrives > 0: // it started long ago
 	default:
-		l.start, l.placed = l.Wait.Since, l.settled(l.group.audited)
+		l.start, l.placed = l.Wait.Since.Add(-startSlack), l.settled(l.group.audited)
 	}
 	l.alone = l.start.IsZero()
 }
@@ -58,12 +58,12 @@ func (l *look) place() {
 // settled reports whether a listing of this time should know the execution.
 func (l *look) settled(at time.Time) bool { return l.Wait.Since.Add(Settle).Before(at) }
 
-// age is how long the execution has run.
-func (l *look) age() time.Duration {
-	if l.start.IsZero() {
-		return l.Waited()
+// began is about when the execution was started.
+func (l *look) began() time.Time {
+	if l.start.IsZero() || l.start.Equal(l.Wait.Since.Add(-startSlack)) {
+		return l.Wait.Since
 	}
-	return l.Now.Sub(l.start)
+	return l.start
 }
 
 // say is the verdict.

@@ -209,7 +209,8 @@ func (r *round) between(looks []*look) {
 func (r *round) choose(looks []*look) choice {
 	g := r.group
 	if g.audited.IsZero() && !slices.ContainsFunc(looks, func(l *look) bool { return !l.placed && !l.start.IsZero() }) {
-		g.audited = r.now // every start is known
+		// Every start is known; the groups are audited one after the other.
+		g.audited = r.now.Add(-time.Duration(spread(g.key) * float64(auditEvery)))
 	}
 	m := menu{
 		ending: g.ending, described: g.described, unlistable: r.unlistable() != "",
@@ -272,7 +273,7 @@ func (r *round) eventsArrive() bool {
 // next is when to look again at an execution that still runs.
 func (r *round) next(l *look) time.Time {
 	g := r.group
-	interval := g.adapted(Interval(l.Waited(), l.args.Delay, r.paced), l.age(), l.args.Delay)
+	interval := g.adapted(Interval(l.Waited(), l.args.Delay, r.paced), r.now.Sub(l.began()), l.args.Delay)
 	if l.args.Pace != nil {
 		interval = l.args.Pace.Next(r.now)
 	}
@@ -288,7 +289,7 @@ func (r *round) next(l *look) time.Time {
 		return g.tick
 	}
 	// The next sweep shows it for nothing, if it has a chance to have ended by then.
-	if ripe := minTime(l.start.Add(g.youth()), r.now.Add(l.args.Delay)); ripe.After(g.tick) {
+	if ripe := minTime(l.began().Add(g.youth()), r.now.Add(l.args.Delay)); ripe.After(g.tick) {
 		return maxTime(g.tick, ripe.Add(-g.period)) // it joins the sweep after that
 	}
 	if wanted.Before(g.tick.Add(-interval)) {
@@ -314,14 +315,15 @@ func (r *round) period(looks []*look, s *sweep) time.Duration {
 	asked := make([]time.Duration, len(looks))
 	delay := time.Duration(math.MaxInt64)
 	for i, l := range looks {
-		asked[i] = r.group.adapted(Interval(l.Waited(), l.args.Delay, r.paced), l.age(), l.args.Delay)
+		asked[i] = r.group.adapted(Interval(l.Waited(), l.args.Delay, r.paced), r.now.Sub(l.began()), l.args.Delay)
 		delay = min(delay, l.args.Delay)
 	}
 	slices.Sort(asked)
 	r.group.waits = max(r.group.waits*0.9, float64(len(looks)))
-	cheap := time.Duration(float64(sharedBy*s.pages) / r.group.waits * float64(delay))
+	pages := s.pages - s.auditPages
+	cheap := time.Duration(float64(sharedBy*pages) / r.group.waits * float64(delay))
 	period := max(
-		r.line(listing).period(r.now, r.group.key, s.pages, r.room(listing)),
+		r.line(listing).period(r.now, r.group.key, pages, r.room(listing)),
 		r.line(describing).period(r.now, r.group.key, s.choice.older, r.room(describing)),
 		min(cheap, asked[len(asked)/4]), time.Duration(r.group.waits*float64(busySweep)), leastSweep,
 	)

@@ -23,6 +23,8 @@ type sweep struct {
 	token *string
 	draft profile // of the listing under way
 	pages int
+	// auditPages of them listed running executions beside the ended ones.
+	auditPages int
 	// covered is the start down to which a listing shows every execution that is waited for, whether it runs or has ended.
 	covered time.Time
 	// joined are the executions that were due when the sweep began, with what it has found of them.
@@ -57,7 +59,6 @@ const (
 
 // filters are the listings of a plan.
 func (r *round) filters(p plan, cutoff time.Time, looks []*look) []filter {
-	cutoff = cutoff.Add(-startSlack)
 	switch p {
 	case listAll:
 		return []filter{{"", cutoff}}
@@ -84,8 +85,8 @@ func endedFilters(cutoff time.Time) []filter {
 func (r *round) auditFrom(cutoff time.Time, looks []*look) time.Time {
 	var from time.Time
 	for _, l := range looks {
-		if s := l.start.Add(-startSlack); !l.placed && !l.start.IsZero() && !s.Before(cutoff) && (from.IsZero() || s.Before(from)) {
-			from = s
+		if !l.placed && !l.start.IsZero() && !l.start.Before(cutoff) && (from.IsZero() || l.start.Before(from)) {
+			from = l.start
 		}
 	}
 	if r.now.Sub(r.group.audited) >= auditEvery {
@@ -158,7 +159,7 @@ func (r *round) goesOn(s *sweep, due map[string][]*look) bool {
 			absent++
 		}
 	}
-	ended := endedFilters(s.choice.cutoff.Add(-startSlack))
+	ended := endedFilters(s.choice.cutoff)
 	pages := 0
 	for _, f := range ended {
 		pages += r.group.profile(f.status).pages(f.cutoff, r.now, 1)
@@ -186,6 +187,9 @@ func (r *round) page(s *sweep, due map[string][]*look) error {
 	r.group.faults = 0
 	s.pages++
 	r.listed++
+	if f.status == types.ExecutionStatusRunning && s.choice.plan == listEnded {
+		s.auditPages++
+	}
 	var last time.Time
 	for i := range out.Executions {
 		e := &out.Executions[i]
@@ -196,12 +200,12 @@ func (r *round) page(s *sweep, due map[string][]*look) error {
 			s.joined[arn] = &row{e.Status, aws.ToInt32(e.RedriveCount), last, aws.ToTime(e.StopDate)}
 		}
 	}
-	more := aws.ToString(out.NextToken) != ""
+	more := aws.ToString(out.NextToken) != "" && aws.ToString(out.NextToken) != aws.ToString(s.token)
 	if more && !last.IsZero() {
 		s.draft.page(last)
 	}
 	s.token = out.NextToken
-	if !more || !last.IsZero() && last.Before(f.cutoff) {
+	if !more || !last.IsZero() && last.Before(f.cutoff.Add(-time.Second)) {
 		r.listingEnds(s, !more)
 	}
 	return nil
@@ -315,7 +319,7 @@ func (r *round) finish(s *sweep, due map[string][]*look) {
 
 // shows reports whether the sweep would have shown an execution, whether it runs or has ended.
 func (s *sweep) shows(l *look) bool {
-	return !s.covered.IsZero() && !l.start.Add(-startSlack).Before(s.covered)
+	return !s.covered.IsZero() && !l.start.Before(s.covered)
 }
 
 // listingFailed judges an error of ListExecutions, as sweep does.

@@ -119,6 +119,28 @@ func TestSweepGoesOn(t *testing.T) {
 	})
 }
 
+// An execution that is older than what is worth listing is described.
+func TestOldOneIsDescribed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newAccount(1, quota.New(quota.Options{}))
+		a.page = 100
+		waits := many(t, a, 400)
+		old := time.Now().AddDate(0, 0, -7)
+		for i := range 20_000 { // of others, in between
+			at := old.Add(time.Hour + time.Duration(i)*20*time.Second)
+			a.add("m", fmt.Sprint("f", i), at, span{at, at.Add(time.Second), types.ExecutionStatusSucceeded})
+		}
+		e := a.add("m", "old", old, span{old, time.Now().Add(-time.Second), types.ExecutionStatusSucceeded})
+		waits = append(waits, wait(t, stepfunctions.Args{ExecutionARN: e.arn, Delay: time.Minute, Started: old}, old))
+		checker := newLoop(t, a, stepfunctions.Deps{}, 0).checker
+		verdicts := checker.Check(t.Context(), time.Now(), waits)
+		if events, _ := countEvents(verdicts); events != 201 || verdicts[400].Event == nil || a.calls["ListExecutions"] > 100 {
+			t.Errorf("%+v after %v", verdicts[400], a.calls)
+		}
+	})
+}
+
 // Listing that is refused is remembered and said once; executions are described instead.
 func TestListingRefused(t *testing.T) {
 	t.Parallel()
