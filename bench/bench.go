@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -25,11 +26,18 @@ var measurements = []measurement{
 	{"cost", "cost of a task by size of its run", (*bench).cost},
 	{"mapped", "dynamic mapping; peer: plain tasks in the same engine", (*bench).mapped},
 	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
+	{"beside", "the engine beside parked waits in the same process; base: without them, in turns", (*bench).beside},
 	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
 	{"python", "Python functions that do nothing through the whole engine; base: an interpreter started for each",
 		(*bench).python},
 	{"peer", "bash -c true by the daemon and by Dagu", (*bench).peer},
 	{"stepfunctions", "the embedded Step Functions service, alone; peer: moto's server with the same calls", (*bench).stepFunctions},
+	{"parked", "parked waits of a daemon, each a deferrable sensor in the database", (*bench).parked},
+	{"waiting", "executions on state machines that parked sensors wait for, with AWS's quotas; peer: a look each minute",
+		(*bench).waiting},
+	{"fleet", "mapped tasks that start an execution each and wait for it, with AWS's quotas", (*bench).fleet},
+	{"files", "pipeline files of five tasks, taken up by a daemon", (*bench).files},
+	{"tick", "the scheduler's decisions with many DAGs, each with an active run", (*bench).tick},
 	{"footprint", "the program and its idle daemon", (*bench).footprint},
 }
 
@@ -57,13 +65,24 @@ type profile struct {
 	executions, waiting int
 	// idle is how long the idle daemon is watched.
 	idle time.Duration
+	// parked are how many waits a daemon holds, rest how long it rests before its memory is read.
+	parked []int
+	rest   time.Duration
+	// beside is how many waits the engine holds while it works.
+	beside int
+	// files are how many pipeline files a daemon takes up, dags how many DAGs the plan has.
+	files, dags []int
+	// waits are the loads of the waiting for executions; those of one list run at the same time.
+	waits [][]waitingCase
+	// fleetRuns are how many runs of a hundred executions start at once; 0 leaves that out.
+	fleetRuns int
 }
 
 var profiles = map[string]profile{
 	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, callables: 400, executions: 10_000, waiting: 20_000,
-		idle: 4 * time.Second},
+		idle: 4 * time.Second, parked: []int{1000, 10_000}, rest: time.Second, beside: 10_000, files: []int{100, 1000}, dags: []int{100, 1000, 10_000}, waits: quickWaits},
 	"full": {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, callables: 1000, executions: 20_000, waiting: 100_000,
-		idle: 30 * time.Second},
+		idle: 30 * time.Second, parked: []int{10_000, 100_000, 1_000_000}, rest: 5 * time.Second, beside: 100_000, files: []int{100, 1000, 10_000}, dags: []int{100, 1000, 10_000}, waits: fullWaits, fleetRuns: 1000},
 }
 
 // bench is what the measurements share.
@@ -73,8 +92,11 @@ type bench struct {
 	tools   string
 	gust    string // the binary, "" until it is built
 	log     io.Writer
-	// newFiles is what a new file takes in each folder, in microseconds.
+	// newFiles is what a new file takes in each folder, in microseconds; mu guards it.
+	mu       sync.Mutex
 	newFiles []float64
+	// growths are figures at several sizes of the load, see grow.
+	growths []growth
 }
 
 func newBench(s settings, log io.Writer) (*bench, error) {
@@ -147,7 +169,9 @@ func (b *bench) folder(name string) (string, error) {
 			best, least = dir, took
 		}
 	}
+	b.mu.Lock()
 	b.newFiles = append(b.newFiles, least.Seconds()*1e6)
+	b.mu.Unlock()
 	return os.MkdirTemp(best, "")
 }
 

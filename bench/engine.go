@@ -29,6 +29,7 @@ import (
 // pipeline files and no command line.
 type engine struct {
 	scheduler *scheduler.Scheduler
+	triggers  *triggerer.Loop
 	store     *recorder
 	starter   *childprocess.Starter
 	python    *pyworker.Pool
@@ -71,14 +72,19 @@ func startEngineWith(
 	if err := registerNoOp(registry, watch); err != nil {
 		return nil, err
 	}
+	kinds := triggers.NewRegistry()
+	if err := kinds.Register(listenChecker{}); err != nil {
+		return nil, err
+	}
 	masker := &connections.Masker{}
 	env := &attempt.Env{
 		Operators: registry, XComs: e.store, Mask: masker.Mask, MaxMapLength: mappedLimit,
 		Logs: &tasklog.Files{Base: filepath.Join(dir, "logs"), Mask: masker.Mask},
 	}
+	e.triggers = triggerer.New(triggerer.Config{Env: env, Triggers: kinds})
 	s := scheduler.New(scheduler.Options{
 		Store: e.store, Executor: local.New(&worker.Worker{Env: env}, parallelism, nil),
-		Triggers: triggerer.New(triggerer.Config{Env: env, Triggers: triggers.NewRegistry()}), MaxMapLength: mappedLimit,
+		Triggers: e.triggers, MaxMapLength: mappedLimit,
 	})
 	if err := s.Start(ctx); err != nil {
 		return nil, err
@@ -138,7 +144,7 @@ func (e *engine) run(ctx context.Context, d *dag.DAG, runs int) (time.Duration, 
 		e.runs++
 		now := time.Now().UTC()
 		r := &dag.Run{
-			RunKey: dag.RunKey{DagID: d.ID, RunID: fmt.Sprintf("manual__%s_%d", now.Format(time.RFC3339), e.runs)},
+			RunKey: dag.RunKey{DagID: d.ID, RunID: fmt.Sprintf("manual__%s_%d", now.Format(time.RFC3339Nano), e.runs)},
 			State:  dag.RunQueued, Type: dag.RunManual, RunAfter: now, QueuedAt: now, TriggeredBy: dag.ByTest,
 		}
 		if err := e.scheduler.CreateRun(ctx, r); err != nil {

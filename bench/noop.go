@@ -19,6 +19,7 @@ func registerNoOp(r *operators.Registry, watch *stopwatch) error {
 		r.Register(operators.Spec{Name: noOpOperator, New: func() operators.Operator { return &noOp{watch} }}),
 		r.Register(operators.Spec{Name: listOperator, New: func() operators.Operator { return &list{} }}),
 		r.Register(operators.Spec{Name: itemOperator, New: func() operators.Operator { return &item{} }}),
+		r.Register(operators.Spec{Name: listenOperator, New: func() operators.Operator { return &listen{} }}),
 	)
 }
 

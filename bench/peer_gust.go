@@ -54,33 +54,14 @@ func (b *bench) gustJob(ctx context.Context, j job) (o outcome, err error) {
 	return o, err
 }
 
+// triggerAndWait creates runs and returns the time until the last one's end. A run that fails is an error.
 func triggerAndWait(ctx context.Context, rows *sqlite.Store, homeDir, dagID string, runs int) (time.Duration, error) {
 	start := time.Now()
-	for i := range runs {
-		now := time.Now().UTC()
-		r := &dag.Run{
-			RunKey: dag.RunKey{DagID: dagID, RunID: fmt.Sprintf("manual__%s_%d", now.Format(time.RFC3339), i)},
-			State:  dag.RunQueued, Type: dag.RunManual, RunAfter: now, QueuedAt: now, TriggeredBy: dag.ByCLI,
-		}
-		if err := rows.RunCreate(ctx, r); err != nil {
-			return 0, err
-		}
-		if err := home.Wake(homeDir); err != nil {
-			return 0, err
-		}
+	if err := trigger(ctx, rows, homeDir, dagID, runs); err != nil {
+		return 0, err
 	}
-	unfinished := &store.RunListParams{DagID: dagID, States: []dag.RunState{dag.RunQueued, dag.RunRunning}, Limit: 1}
-	for {
-		open, err := rows.RunList(ctx, unfinished)
-		if err != nil {
-			return 0, err
-		}
-		if len(open) == 0 {
-			break
-		}
-		if err := pause(ctx, 2*time.Millisecond); err != nil {
-			return 0, err
-		}
+	if err := awaitRuns(ctx, rows, dagID); err != nil {
+		return 0, err
 	}
 	took := time.Since(start)
 	failed, err := rows.RunList(ctx, &store.RunListParams{DagID: dagID, States: []dag.RunState{dag.RunFailed}, Limit: 1})
@@ -88,4 +69,37 @@ func triggerAndWait(ctx context.Context, rows *sqlite.Store, homeDir, dagID stri
 		err = fmt.Errorf("run %s failed: %s", failed[0].RunID, failed[0].Reason)
 	}
 	return took, err
+}
+
+// trigger creates runs as "gust dags trigger" does.
+func trigger(ctx context.Context, rows *sqlite.Store, homeDir, dagID string, runs int) error {
+	for i := range runs {
+		now := time.Now().UTC()
+		r := &dag.Run{
+			RunKey: dag.RunKey{DagID: dagID, RunID: fmt.Sprintf("manual__%s_%d", now.Format(time.RFC3339), i)},
+			State:  dag.RunQueued, Type: dag.RunManual, RunAfter: now, QueuedAt: now, TriggeredBy: dag.ByCLI,
+		}
+		if err := rows.RunCreate(ctx, r); err != nil {
+			return err
+		}
+		if err := home.Wake(homeDir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitRuns waits until no run of a DAG is unfinished. It looks often at first, and later as often as half a percent of
+// the time is worth.
+func awaitRuns(ctx context.Context, rows *sqlite.Store, dagID string) error {
+	unfinished := &store.RunListParams{DagID: dagID, States: []dag.RunState{dag.RunQueued, dag.RunRunning}, Limit: 1}
+	for start := time.Now(); ; {
+		open, err := rows.RunList(ctx, unfinished)
+		if err != nil || len(open) == 0 {
+			return err
+		}
+		if err := pause(ctx, min(max(time.Since(start)/200, 2*time.Millisecond), time.Second)); err != nil {
+			return err
+		}
+	}
 }

@@ -19,6 +19,11 @@ func residentMB(pid int) (float64, error) {
 	return kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmRSS")
 }
 
+// peakMB is the highest RSS so far.
+func peakMB(pid int) (float64, error) {
+	return kilobytes(fmt.Sprintf("/proc/%d/status", pid), "VmHWM")
+}
+
 func sharedMB(pid int) (float64, error) {
 	return kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss")
 }

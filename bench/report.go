@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -86,6 +87,7 @@ type report struct {
 	Profile  string    `json:"profile"`
 	Machine  machine   `json:"machine"`
 	Sections []section `json:"sections"`
+	Growth   []growth  `json:"growth,omitempty"`
 }
 
 func (r *report) add(m measurement, results []result) {
@@ -95,6 +97,7 @@ func (r *report) add(m measurement, results []result) {
 // finish adds what is known about the machine at the end.
 func (r *report) finish(b *bench) {
 	r.Machine.LoadAfter, r.Machine.NewFile = loadAverage(), median(b.newFiles)
+	r.Growth = fitted(b.growths)
 }
 
 func (r *report) writeJSON(w io.Writer) error {
@@ -131,7 +134,7 @@ func (r *report) writeTable(w io.Writer) error {
 		return err
 	}
 	_, err := io.WriteString(w, notes.String())
-	return err
+	return errors.Join(err, writeGrowth(w, r.Growth))
 }
 
 func (r result) value() string {
@@ -176,6 +179,9 @@ func number(v float64) string {
 	}
 	return thousands(text)
 }
+
+// count prints a whole number with commas for thousands.
+func count(n int) string { return thousands(strconv.Itoa(n)) }
 
 func thousands(digits string) string {
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {

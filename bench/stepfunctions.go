@@ -163,7 +163,8 @@ func (b *bench) executionRates(ctx context.Context, path string, theirs *moto) (
 	return []result{small, mapped, history}, err
 }
 
-func middle(rates []rate, of func(rate) float64) float64 {
+// middle is the median of a figure of the repeats.
+func middle[T any](rates []T, of func(T) float64) float64 {
 	values := make([]float64, len(rates))
 	for i, r := range rates {
 		values[i] = of(r)

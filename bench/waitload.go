@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// sensorLoad is the executions of a case and the parked sensors that wait for them, one each.
+type sensorLoad struct {
+	waitingCase
+	*parkedHome
+	lastEnd time.Time
+}
+
+// waitUntil is a state machine that ends at the time in its input.
+const waitUntil = `{"StartAt":"W","States":{"W":{"Type":"Wait","TimestampPath":"$.at","End":true}}}`
+
+// machine is the name of the state machine of a run's i-th task. With more machines than tasks each run has its own.
+func (l *sensorLoad) machine(run string, i int) string {
+	if l.machines <= l.tasks {
+		return "machine-" + strconv.Itoa(i%l.machines)
+	}
+	return fmt.Sprintf("machine-%s-%d", run, i%(l.machines/l.runs))
+}
+
+func (l *sensorLoad) execution(run, task string) string {
+	i, err := strconv.Atoi(strings.TrimPrefix(task, "task_"))
+	if err != nil {
+		i = 0 // taskID made it
+	}
+	return "arn:aws:states:" + cloudRegion + ":" + cloudAccount + ":execution:" + l.machine(run, i) + ":" + run + "-" + task
+}
+
+// sensor is the YAML of the i-th task.
+func (l *sensorLoad) sensor(i int) string {
+	arn := l.execution("{{ run_id }}", taskID(i))
+	return fmt.Sprintf("      operator: StepFunctionExecutionSensor\n      execution_arn: %q\n      poke_interval: %.0f\n", arn,
+		pokeInterval.Seconds())
+}
+
+// prepared is a guess at how many executions are started, and rows copied, in a second.
+const prepared = 4000
+
+// start starts the executions.
+func (l *sensorLoad) start(ctx context.Context, aws *cloud) error {
+	machines := map[string]bool{}
+	for r := range l.runs {
+		for i := range l.tasks {
+			machines[l.machine(runID(r), i)] = true
+		}
+	}
+	for name := range machines {
+		err := aws.invoke(ctx, "CreateStateMachine", map[string]string{
+			"name": name, "definition": waitUntil, "roleArn": "arn:aws:iam::" + cloudAccount + ":role/any",
+		})
+		if err != nil {
+			return err
+		}
+	}
+	first := time.Now().Add(l.lead + time.Duration(l.executions)*time.Second/prepared)
+	l.lastEnd = first.Add(l.over)
+	return inParallel(sfnCallers, l.executions, func(n int) error {
+		run, i := runID((n-1)/l.tasks), (n-1)%l.tasks
+		name := run + "-" + taskID(i)
+		at := first.Add(time.Duration(shuffled(name) * float64(l.over)))
+		return aws.invoke(ctx, "StartExecution", map[string]string{
+			"stateMachineArn": machineARN + l.machine(run, i), "name": name,
+			"input": fmt.Sprintf(`{"at":%q}`, at.UTC().Format("2006-01-02T15:04:05.000Z")),
+		})
+	})
+}
+
+// shuffled is a number from 0 to 1 that follows from a name as if by chance, the same in every run of the bench.
+func shuffled(name string) float64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // never fails
+	mixed := h.Sum64() * 0x9E3779B97F4A7C15
+	return float64(mixed>>11) / (1 << 53)
+}
+
+// openForReading opens the database of a home folder beside its daemon.
+func openForReading(homeDir string) (*sql.DB, error) {
+	return sql.Open("sqlite", "file:"+filepath.Join(homeDir, "gust.db")+"?mode=ro&_pragma=busy_timeout(10000)")
+}
+
+// hasDeferred reports whether there is a parked task in a home's database.
+func hasDeferred(ctx context.Context, homeDir string) (has bool, err error) {
+	db, err := openForReading(homeDir)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM task_instance WHERE state = 'deferred')").Scan(&has)
+	return has, err
+}
+
+// finishedTask is how a task went.
+type finishedTask struct {
+	run, task, state, problem string
+	try                       int
+	end                       time.Time
+}
+
+// finishedTasks reads the task instances of a home folder. There must be so many.
+func finishedTasks(ctx context.Context, homeDir string, wanted int) (tasks []finishedTask, err error) {
+	db, err := openForReading(homeDir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	rows, err := db.QueryContext(ctx,
+		"SELECT run_id, task_id, coalesce(state, 'none'), error, try_number, coalesce(end_date, 0) FROM task_instance")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var t finishedTask
+		var end int64
+		if err := rows.Scan(&t.run, &t.task, &t.state, &t.problem, &t.try, &end); err != nil {
+			return nil, err
+		}
+		t.end = time.UnixMicro(end)
+		tasks = append(tasks, t)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(tasks) != wanted {
+		return nil, fmt.Errorf("%d task instances in the database, expected %d", len(tasks), wanted)
+	}
+	return tasks, nil
+}
