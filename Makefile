@@ -10,7 +10,7 @@ LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build run test test-short lint bench faults fuzz clean
+.PHONY: help build run test test-short lint bench bench-peers faults fuzz clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,9 +36,14 @@ $(LINT):
 	GOBIN=$(TOOLS) CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv $(TOOLS)/golangci-lint $@
 
-bench: build ## Measure throughput, latency and footprint (BENCH=quick for a run under 50 s)
+bench: build ## Measure throughput, latency and footprint (BENCH=quick for a run of about a minute)
 	./scripts/bench-tools.sh $(TOOLS)
 	GUST_TEST_TOOLS=$(TOOLS) go run ./bench -profile $(or $(BENCH),full) -gust bin/gust
+
+bench-peers: build ## Do the same work by Gust, Airflow and Dagu, which are installed first (an hour)
+	./scripts/bench-tools.sh $(TOOLS)
+	./scripts/bench-peers.sh
+	GUST_TEST_TOOLS=$(TOOLS) go run ./bench -only peers -gust bin/gust
 
 faults: ## Drive the daemon through FAULTS (default 1000) random faults; SEED=n replays one sequence
 	GUST_TEST_FAULTS=$(or $(FAULTS),1000) GUST_TEST_SEED=$(SEED) go test ./cmd/gust/daemontest -run '^TestFaults$$' -v -count 1 -timeout 60m

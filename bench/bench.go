@@ -17,28 +17,32 @@ type measurement struct {
 	name  string
 	about string
 	run   func(*bench, context.Context) ([]result, error)
+	// apart says that it is measured only when it is named: it takes long and needs what is large.
+	apart bool
 }
 
 // measurements are in the order in which they run: what loads the machine least comes last, when it has calmed down.
 var measurements = []measurement{
-	{"throughput", "no-op tasks through the whole engine; limit: the same rows in the same batches, straight into SQLite",
-		(*bench).throughput},
-	{"cost", "cost of a task by size of its run", (*bench).cost},
-	{"mapped", "dynamic mapping; peer: plain tasks in the same engine", (*bench).mapped},
-	{"latency", "from the end of a task to the start of the next; limit: one fsync", (*bench).latency},
-	{"beside", "the engine beside parked waits in the same process; base: without them, in turns", (*bench).beside},
-	{"bash", "bash -c true through the whole engine; limit: plain fork and exec, as many at once", (*bench).bash},
-	{"python", "Python functions that do nothing through the whole engine; base: an interpreter started for each",
-		(*bench).python},
-	{"peer", "bash -c true by the daemon and by Dagu", (*bench).peer},
-	{"stepfunctions", "the embedded Step Functions service, alone; peer: moto's server with the same calls", (*bench).stepFunctions},
-	{"parked", "parked waits of a daemon, each a deferrable sensor in the database", (*bench).parked},
-	{"waiting", "executions on state machines that parked sensors wait for, with AWS's quotas; peer: a look each minute",
-		(*bench).waiting},
-	{"fleet", "mapped tasks that start an execution each and wait for it, with AWS's quotas", (*bench).fleet},
-	{"files", "pipeline files of five tasks, taken up by a daemon", (*bench).files},
-	{"tick", "the scheduler's decisions with many DAGs, each with an active run", (*bench).tick},
-	{"footprint", "the program and its idle daemon", (*bench).footprint},
+	{name: "throughput", about: "no-op tasks through the whole engine; limit: the same rows in the same batches, straight into SQLite",
+		run: (*bench).throughput},
+	{name: "cost", about: "cost of a task by size of its run", run: (*bench).cost},
+	{name: "mapped", about: "dynamic mapping; peer: plain tasks in the same engine", run: (*bench).mapped},
+	{name: "latency", about: "from the end of a task to the start of the next; limit: one fsync", run: (*bench).latency},
+	{name: "beside", about: "the engine beside parked waits in the same process; base: without them, in turns", run: (*bench).beside},
+	{name: "bash", about: "bash -c true through the whole engine; limit: plain fork and exec, as many at once", run: (*bench).bash},
+	{name: "python", about: "Python functions that do nothing through the whole engine; base: an interpreter started for each",
+		run: (*bench).python},
+	{name: "peer", about: "bash -c true by the daemon and by Dagu", run: (*bench).peer},
+	{name: "stepfunctions", about: "the embedded Step Functions service, alone; peer: moto's server with the same calls", run: (*bench).stepFunctions},
+	{name: "parked", about: "parked waits of a daemon, each a deferrable sensor in the database", run: (*bench).parked},
+	{name: "waiting", about: "executions on state machines that parked sensors wait for, with AWS's quotas; peer: a look each minute",
+		run: (*bench).waiting},
+	{name: "fleet", about: "mapped tasks that start an execution each and wait for it, with AWS's quotas", run: (*bench).fleet},
+	{name: "files", about: "pipeline files of five tasks, taken up by a daemon", run: (*bench).files},
+	{name: "tick", about: "the scheduler's decisions with many DAGs, each with an active run", run: (*bench).tick},
+	{name: "peers", about: "the same work by Gust, by Airflow (LocalExecutor, triggerer, PostgreSQL) and by Dagu", run: (*bench).peers,
+		apart: true},
+	{name: "footprint", about: "the program and its idle daemon", run: (*bench).footprint},
 }
 
 func names() []string {
@@ -91,6 +95,7 @@ type bench struct {
 	dir     string // removed at the end
 	tools   string
 	gust    string // the binary, "" until it is built
+	airflow string // its virtual environment
 	log     io.Writer
 	// newFiles is what a new file takes in each folder, in microseconds; mu guards it.
 	mu       sync.Mutex
@@ -108,6 +113,10 @@ func newBench(s settings, log io.Writer) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	tools, err := filepath.Abs(s.tools)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(parent, "gust-bench-")
 	if err != nil {
 		return nil, err
@@ -115,7 +124,7 @@ func newBench(s settings, log io.Writer) (*bench, error) {
 	if err := spread(dir); err != nil {
 		return nil, err
 	}
-	return &bench{profile: p, dir: dir, tools: s.tools, gust: s.gust, log: log}, nil
+	return &bench{profile: p, dir: dir, tools: tools, gust: s.gust, airflow: s.airflow, log: log}, nil
 }
 
 // realDisk is the folder to work in: durability costs nothing in memory, so a temporary folder in memory is passed

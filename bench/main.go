@@ -4,6 +4,7 @@
 //	go run ./bench                     everything, each figure the median of three or more
 //	go run ./bench -profile quick      everything, in less than a minute
 //	go run ./bench -only latency,bash  some measurements
+//	go run ./bench -only peers         the same work by Airflow and Dagu (make bench-peers)
 //	go run ./bench -json               the same as JSON
 //
 // The engine is the daemon's own: scheduler, plan, local executor, worker, task logs, and SQLite with synchronous=FULL
@@ -21,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"slices"
@@ -53,6 +55,7 @@ type settings struct {
 	dir        string
 	gust       string
 	tools      string
+	airflow    string
 	json       bool
 	cpuProfile string
 	memProfile string
@@ -67,6 +70,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.StringVar(&s.dir, "dir", "", "where databases and logs go meanwhile; a real disk (default: the temporary folder)")
 	flags.StringVar(&s.gust, "gust", "", "the gust binary to measure (default: ./cmd/gust is built)")
 	flags.StringVar(&s.tools, "tools", os.Getenv("GUST_TEST_TOOLS"), "where scripts/bench-tools.sh has put the peer")
+	flags.StringVar(&s.airflow, "airflow", airflowFolder(), "where scripts/bench-peers.sh has put Airflow")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of a table")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile of this process; choose what with -only")
 	flags.StringVar(&s.memProfile, "memprofile", "", "write a profile of its allocations")
@@ -124,10 +128,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return errors.Join(failures...)
 }
 
-// choose lists the measurements that -only names, in their own order; all of them for "".
+// airflowFolder is below the user's cache, as in scripts/bench-peers.sh.
+func airflowFolder() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "gust-bench", "airflow")
+}
+
+// choose lists the measurements that -only names, in their own order; for "" all but those that are apart.
 func choose(only string) ([]measurement, error) {
 	if only == "" {
-		return measurements, nil
+		return slices.DeleteFunc(slices.Clone(measurements), func(m measurement) bool { return m.apart }), nil
 	}
 	wanted := strings.Split(only, ",")
 	for _, name := range wanted {

@@ -63,10 +63,11 @@ func (b *bench) parkMany(ctx context.Context, waits int) (o parkedOutcome, err e
 		return o, err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	if err := d.awaitParked(ctx, waits); err != nil {
+	held, err := d.awaitHeld(ctx, waits)
+	if err != nil {
 		return o, err
 	}
-	o.recovery = time.Since(d.began)
+	o.recovery = held.Sub(d.began)
 	if err := pause(ctx, b.profile.rest); err != nil {
 		return o, err
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -19,13 +17,15 @@ type job struct {
 	// queued says that the peer's daemon gets the runs through its queue, as Gust's does. Otherwise "dagu start" executes
 	// them, a process each and without its daemon, which is the fastest that it can do.
 	queued bool
+	// light says that a task computes a little in Python; otherwise it is bash -c true.
+	light bool
 }
 
 var jobs = []job{
-	{"100 in sequence", 100, true, 1, false},
-	{"200 in parallel", 200, false, 1, false},
-	{"100 runs of 5, by its daemon", 5, true, 100, true},
-	{"100 runs of 5, by dagu start", 5, true, 100, false},
+	{name: "100 in sequence", steps: 100, chain: true, runs: 1},
+	{name: "200 in parallel", steps: 200, runs: 1},
+	{name: "100 runs of 5, by its daemon", steps: 5, chain: true, runs: 100, queued: true},
+	{name: "100 runs of 5, by dagu start", steps: 5, chain: true, runs: 100},
 }
 
 func (j job) tasks() float64 { return float64(j.steps * j.runs) }
@@ -46,13 +46,9 @@ func (b *bench) peer(ctx context.Context) ([]result, error) {
 		const absent = "not measured: its binary is absent; fetch it with ./scripts/bench-tools.sh DIR and give -tools DIR"
 		return []result{{Name: "Dagu", Note: absent}}, nil
 	}
-	version, err := exec.CommandContext(ctx, program, "version").CombinedOutput()
+	name, err := daguName(ctx, program)
 	if err != nil {
-		return nil, fmt.Errorf("dagu version: %w", err)
-	}
-	name := "Dagu"
-	if words := strings.Fields(string(version)); len(words) > 0 {
-		name += " " + words[len(words)-1]
+		return nil, err
 	}
 	if _, err := b.binary(ctx); err != nil {
 		return nil, err

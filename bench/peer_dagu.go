@@ -59,6 +59,10 @@ func (d *dagu) started(ctx context.Context, j job, dir string) (o outcome, err e
 	for i := range j.runs {
 		name := fmt.Sprintf("job%03d.yaml", i)
 		files[name] = daguYAML(j.steps, j.chain)
+		if j.light {
+			files[lightFile] = lightModule
+			files[name] = daguSteps(j.steps, j.chain, fmt.Sprintf("    command: python3 %s\n", filepath.Join(dir, lightFile)))
+		}
 		commands[i] = []string{"start", "-q", name}
 	}
 	if err := writeFiles(dir, files); err != nil {

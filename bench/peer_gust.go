@@ -32,6 +32,11 @@ func (b *bench) gustJob(ctx context.Context, j job) (o outcome, err error) {
 	files := map[string]string{
 		"job.yaml": gustYAML("job", "", j.steps, j.chain), "warm.yaml": gustYAML("warm", "", 1, true),
 	}
+	if j.light {
+		files["job.yaml"] = gustLight("job", j.steps, pipelines)
+		files["warm.yaml"] = gustLight("warm", 1, pipelines)
+		files[lightFile] = lightModule
+	}
 	if err := errors.Join(writeFiles(homeDir, nil), writeFiles(pipelines, files)); err != nil {
 		return o, err
 	}

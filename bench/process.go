@@ -68,6 +68,40 @@ func children(pid int) []int {
 	return pids
 }
 
+// descendants are processes and all that they have started, as far as these live.
+func descendants(roots []int) []int {
+	var all []int
+	for _, pid := range roots {
+		if firstLine(fmt.Sprintf("/proc/%d/stat", pid)) == "" {
+			continue
+		}
+		all = append(all, pid)
+		all = append(all, descendants(children(pid))...)
+	}
+	return all
+}
+
+// processorTicks is how many seconds processes and those of their children that have ended have run on a processor, in
+// steps of a hundredth.
+func processorTicks(pids []int) float64 {
+	sum := 0.0
+	for _, pid := range pids {
+		// The fields after the name, which may hold anything and ends with the last parenthesis.
+		line := firstLine(fmt.Sprintf("/proc/%d/stat", pid))
+		fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
+		const userTime, times = 11, 4 // utime, stime, cutime, cstime
+		if len(fields) < userTime+times {
+			continue // it has just ended
+		}
+		for _, text := range fields[userTime : userTime+times] {
+			if ticks, err := strconv.ParseFloat(text, 64); err == nil {
+				sum += ticks / 100
+			}
+		}
+	}
+	return sum
+}
+
 // sampler watches the memory of a changing set of processes and keeps the highest sum.
 type sampler struct {
 	peak float64
@@ -78,12 +112,14 @@ type sampler struct {
 // sampleEvery is a compromise: a look costs a tenth of a millisecond for each process.
 const sampleEvery = 20 * time.Millisecond
 
-func startSampler(pids func() []int) *sampler {
+func startSampler(pids func() []int) *sampler { return startSamplerEvery(sampleEvery, pids) }
+
+func startSamplerEvery(interval time.Duration, pids func() []int) *sampler {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &sampler{stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		for pause(ctx, sampleEvery) == nil {
+		for pause(ctx, interval) == nil {
 			sum := 0.0
 			for _, pid := range pids() {
 				if mb, err := sharedMB(pid); err == nil { // otherwise it has just ended

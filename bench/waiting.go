@@ -198,35 +198,30 @@ const lateBy = 15 * time.Minute
 
 // watch waits until nothing is parked any more.
 func (o *waitingOutcome) watch(ctx context.Context, d *daemon, load *sensorLoad) error {
-	if err := d.awaitParked(ctx, load.waits()); err != nil {
+	if _, err := d.awaitHeld(ctx, load.waits()); err != nil {
 		return err
 	}
 	for {
-		values, err := d.metrics(ctx)
+		parked, err := countDeferred(ctx, d.home)
 		if err != nil {
 			return err
 		}
-		if o.memory, err = peakMB(d.pid()); err != nil {
-			return err
+		if parked == 0 {
+			break
 		}
-		open := true
-		parked := values[parkedMetric]
-		if parked == 0 { // the last may still be on their way into the database
-			if open, err = hasDeferred(ctx, d.home); err != nil {
-				return err
-			}
+		if time.Since(load.lastEnd) > lateBy {
+			return fmt.Errorf("%d waits have not ended %s after the last execution", parked, lateBy)
 		}
-		switch {
-		case !open:
-			o.processor, err = processorTime(d.pid())
-			return err
-		case time.Since(load.lastEnd) > lateBy:
-			return fmt.Errorf("%.0f waits have not ended %s after the last execution", parked, lateBy)
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
+	var err error
+	if o.memory, err = peakMB(d.pid()); err != nil {
+		return err
+	}
+	o.processor, err = processorTime(d.pid())
+	return err
 }
 
 // compare sets the ends of the tasks against those of the executions.

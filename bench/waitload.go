@@ -90,15 +90,15 @@ func openForReading(homeDir string) (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+filepath.Join(homeDir, "gust.db")+"?mode=ro&_pragma=busy_timeout(10000)")
 }
 
-// hasDeferred reports whether there is a parked task in a home's database.
-func hasDeferred(ctx context.Context, homeDir string) (has bool, err error) {
+// countDeferred counts the parked tasks in a home's database.
+func countDeferred(ctx context.Context, homeDir string) (n int, err error) {
 	db, err := openForReading(homeDir)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	err = db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM task_instance WHERE state = 'deferred')").Scan(&has)
-	return has, err
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM task_instance WHERE state = 'deferred'").Scan(&n)
+	return n, err
 }
 
 // finishedTask is how a task went.
