@@ -128,14 +128,8 @@ func (c *cloud) stop(ctx context.Context) error {
 	return errors.Join(err, c.service.Stop(ctx), c.bus.Stop(ctx))
 }
 
-// queueURL is where the events are.
-func (c *cloud) queueURL() string {
-	return fmt.Sprintf("http://%s/%s/%s", c.address, cloudAccount, cloudQueue)
-}
-
 // awsSettings are the environment variables that make the service the AWS of a daemon.
-func awsSettings(c *cloud, withEvents bool) []string {
-	_ = withEvents
+func awsSettings(c *cloud) []string {
 	return []string{fmt.Sprintf(`AIRFLOW_CONN_AWS_DEFAULT={"conn_type":"aws","login":"bench","password":"any-secret-will-do",`+
 		`"extra":{"region_name":"%s","endpoint_url":"http://%s"}}`, cloudRegion, c.address)}
 }

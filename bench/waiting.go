@@ -30,10 +30,8 @@ func (w waitingCase) name() string {
 // quickWaits and fullWaits are the loads of the profiles. At AWS the executions of the largest load take 330 s to start,
 // 300 a second, so they end in as much time.
 var (
-	quickWaits = [][]waitingCase{{
-		{1000, 10, false, 3 * time.Second, 6 * time.Second}, {1000, 10, true, 3 * time.Second, 6 * time.Second},
-	}}
-	fullWaits = append(smallWaits(), largeWaits()...)
+	quickWaits = [][]waitingCase{{{1000, 10, false, 3 * time.Second, 6 * time.Second}}}
+	fullWaits  = append(smallWaits(), largeWaits()...)
 )
 
 func smallWaits() [][]waitingCase {
@@ -42,8 +40,6 @@ func smallWaits() [][]waitingCase {
 		small = append(small, waitingCase{1000, machines, false, 30 * time.Second, time.Minute})
 		middle = append(middle, waitingCase{10_000, machines, false, 30 * time.Second, 2 * time.Minute})
 	}
-	small = append(small, waitingCase{1000, 10, true, 30 * time.Second, time.Minute})
-	middle = append(middle, waitingCase{10_000, 10, true, 30 * time.Second, 2 * time.Minute})
 	return [][]waitingCase{small, middle}
 }
 
@@ -52,7 +48,7 @@ func largeWaits() [][]waitingCase {
 	for _, machines := range []int{1, 10, 1000} {
 		cases = append(cases, []waitingCase{{100_000, machines, false, 30 * time.Second, 330 * time.Second}})
 	}
-	return append(cases, []waitingCase{{100_000, 10, true, 30 * time.Second, 330 * time.Second}})
+	return cases
 }
 
 // pokeInterval is Airflow's and Gust's default.
@@ -166,7 +162,7 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 	defer func() { err = errors.Join(err, aws.stop(context.WithoutCancel(ctx))) }()
 	const tasks = 100
 	load := &sensorLoad{waitingCase: w, parkedHome: &parkedHome{
-		dagID: "waiting", tasks: tasks, runs: w.executions / tasks, env: awsSettings(aws, false),
+		dagID: "waiting", tasks: tasks, runs: w.executions / tasks, env: awsSettings(aws),
 	}}
 	if err := load.start(ctx, aws); err != nil {
 		return nil, err
@@ -175,7 +171,7 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 		return nil, err
 	}
 	before, refusedBefore := aws.calls() // by the daemon that parked the first run
-	d, err := startDaemon(ctx, b.gust, load.home, load.pipelines, awsSettings(aws, w.events)...)
+	d, err := startDaemon(ctx, b.gust, load.home, load.pipelines, awsSettings(aws)...)
 	if err != nil {
 		return nil, err
 	}
