@@ -27,6 +27,9 @@ func (b *bench) cost(ctx context.Context) ([]result, error) {
 			processor[i] = append(processor[i], s.processor.Seconds()*1e6/tasks)
 		}
 	}
+	for i, size := range sizes {
+		b.grow("time of a task, by the size of its run", "µs", size, median(clock[i]))
+	}
 	var results []result
 	for _, kind := range []struct {
 		name  string

@@ -69,7 +69,9 @@ func (b *bench) waiting(ctx context.Context) ([]result, error) {
 			results = append(results, outcomes[i].results(w)...)
 			if w.machines == 10 && !w.events {
 				b.grow("requests a second while waiting, 10 machines", "/s", w.executions, outcomes[i].perSecond())
-				b.grow("requests for each execution, 10 machines", "", w.executions, outcomes[i].each())
+				b.grow("requests for each execution, 10 machines", "calls", w.executions, outcomes[i].each())
+				b.grow("noticed after, p99, 10 machines", "s", w.executions, quantile(outcomes[i].noticed, 0.99).Seconds())
+				b.grow("memory of a daemon that waits for executions", "MB", w.executions, outcomes[i].memory)
 			}
 		}
 	}
