@@ -119,6 +119,12 @@ func newBench(s settings, log io.Writer) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	gust := s.gust
+	if gust != "" {
+		if gust, err = filepath.Abs(gust); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp(parent, "gust-bench-")
 	if err != nil {
 		return nil, err
@@ -126,7 +132,7 @@ func newBench(s settings, log io.Writer) (*bench, error) {
 	if err := spread(dir); err != nil {
 		return nil, err
 	}
-	return &bench{profile: p, dir: dir, tools: tools, gust: s.gust, airflow: s.airflow, log: log}, nil
+	return &bench{profile: p, dir: dir, tools: tools, gust: gust, airflow: s.airflow, log: log}, nil
 }
 
 // realDisk is the folder to work in: durability costs nothing in memory, so a temporary folder in memory is passed

@@ -18,7 +18,7 @@ import (
 // binary builds the gust program as a release is built, unless it is given, and returns its path.
 func (b *bench) binary(ctx context.Context) (string, error) {
 	if b.gust != "" {
-		return filepath.Abs(b.gust)
+		return b.gust, nil
 	}
 	path := filepath.Join(b.dir, "gust")
 	b.say("building ./cmd/gust ...")
