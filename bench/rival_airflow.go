@@ -78,14 +78,21 @@ func (a *airflow) awaitTasks(ctx context.Context, dagID, state string, tasks int
 	})
 }
 
-// until asks again and again, each answer costs it some work.
+// airflowPatience is how long its API may fail in a row; under load it does.
+const airflowPatience = time.Minute
+
+// until asks again and again; each answer costs it some work.
 func (a *airflow) until(ctx context.Context, done func() (bool, error)) error {
-	for {
+	for answered := time.Now(); ; {
 		ok, err := done()
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		}
-		if err != nil || ok {
+		case err == nil && ok:
+			return nil
+		case err == nil:
+			answered = time.Now()
+		case time.Since(answered) > airflowPatience:
 			return err
 		}
 		if err := pause(ctx, 250*time.Millisecond); err != nil {
