@@ -30,7 +30,7 @@ func (w waitingCase) name() string {
 // quickWaits and fullWaits are the loads of the profiles. At AWS the executions of the largest load take 330 s to start,
 // 300 a second, so they end in as much time.
 var (
-	quickWaits = [][]waitingCase{{{1000, 10, false, 3 * time.Second, 6 * time.Second}}}
+	quickWaits = [][]waitingCase{{{1000, 10, false, 2 * time.Second, 3 * time.Second}}}
 	fullWaits  = append(smallWaits(), largeWaits()...)
 )
 
