@@ -15,6 +15,8 @@ type waitingCase struct {
 	executions, machines int
 	// events says that the ends arrive from the queue; otherwise only looks tell.
 	events bool
+	// poke is the sensors' poke_interval.
+	poke time.Duration
 	// lead passes before the first execution ends, and over is the time in which all of them end, one after the other.
 	lead, over time.Duration
 }
@@ -30,15 +32,15 @@ func (w waitingCase) name() string {
 // quickWaits and fullWaits are the loads of the profiles. At AWS the executions of the largest load take 330 s to start,
 // 300 a second, so they end in as much time.
 var (
-	quickWaits = [][]waitingCase{{{1000, 10, false, 2 * time.Second, 3 * time.Second}}}
+	quickWaits = [][]waitingCase{{{1000, 10, false, 5 * time.Second, 2 * time.Second, 3 * time.Second}}}
 	fullWaits  = append(smallWaits(), largeWaits()...)
 )
 
 func smallWaits() [][]waitingCase {
 	var small, middle []waitingCase
 	for _, machines := range []int{1, 10, 1000} {
-		small = append(small, waitingCase{1000, machines, false, 30 * time.Second, time.Minute})
-		middle = append(middle, waitingCase{10_000, machines, false, 30 * time.Second, 2 * time.Minute})
+		small = append(small, waitingCase{1000, machines, false, pokeInterval, 30 * time.Second, time.Minute})
+		middle = append(middle, waitingCase{10_000, machines, false, pokeInterval, 30 * time.Second, 2 * time.Minute})
 	}
 	return [][]waitingCase{small, middle}
 }
@@ -46,7 +48,7 @@ func smallWaits() [][]waitingCase {
 func largeWaits() [][]waitingCase {
 	var cases [][]waitingCase
 	for _, machines := range []int{1, 10, 1000} {
-		cases = append(cases, []waitingCase{{100_000, machines, false, 30 * time.Second, 330 * time.Second}})
+		cases = append(cases, []waitingCase{{100_000, machines, false, pokeInterval, 30 * time.Second, 330 * time.Second}})
 	}
 	return cases
 }
@@ -76,8 +78,8 @@ func (b *bench) waiting(ctx context.Context) ([]result, error) {
 		}
 	}
 	if len(results) > 0 {
-		results[0].Note = "sensors with poke_interval 60 s; AWS's default quotas of us-east-1 are on: 15 DescribeExecution and 5 " +
-			"ListExecutions a second, after a burst of 300 and 200; the base is one DescribeExecution for each sensor and minute. " +
+		results[0].Note = "AWS's default quotas of us-east-1 are on: 15 DescribeExecution and 5 ListExecutions a second, after " +
+			"bursts of 300 and 200; the base is one DescribeExecution for each sensor and poke_interval. " +
 			results[0].Note
 	}
 	return results, nil
@@ -123,12 +125,12 @@ func (o *waitingOutcome) results(w waitingCase) []result {
 	each.Note = fmt.Sprintf("%s in %.0f s, %d of them refused; daemon: %.0f MB, %.0f s of a processor", o.operations(),
 		o.took.Seconds(), o.refused, o.memory, o.processor.Seconds())
 	each.Unit = "calls"
-	each = each.times(o.base, "one describe a minute")
+	each = each.times(o.base, "one describe each "+w.poke.String())
 	if w.executions >= 10_000 {
 		each = each.judge("at most 2", each.Value <= 2)
 	}
 	rate := result{Name: w.name() + ": requests a second", Value: o.perSecond(), Unit: "/s"}.
-		times(float64(o.executions)/pokeInterval.Seconds(), "one describe a minute")
+		times(float64(o.executions)/w.poke.Seconds(), "one describe each "+w.poke.String())
 	p50, p95, p99 := quantile(o.noticed, 0.50), quantile(o.noticed, 0.95), quantile(o.noticed, 0.99)
 	noticed := result{Name: w.name() + ": noticed after, p99", Value: p99.Seconds(), Unit: "s"}
 	noticed.Note = fmt.Sprintf("from the execution's end to the task's end; p50 %.2f s, p95 %.2f s, the last %.2f s", p50.Seconds(),
@@ -239,7 +241,7 @@ func (o *waitingOutcome) compare(ctx context.Context, d *daemon, load *sensorLoa
 			return fmt.Errorf("task %s of %s has succeeded, but its execution has not ended", t.task, t.run)
 		}
 		o.noticed = append(o.noticed, t.end.Sub(end))
-		looks += 1 + float64(end.Sub(d.began)/pokeInterval)
+		looks += 1 + float64(end.Sub(d.began)/load.poke)
 	}
 	o.base = looks / float64(len(tasks))
 	return nil

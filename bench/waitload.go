@@ -42,7 +42,7 @@ func (l *sensorLoad) execution(run, task string) string {
 func (l *sensorLoad) sensor(i int) string {
 	arn := l.execution("{{ run_id }}", taskID(i))
 	return fmt.Sprintf("      operator: StepFunctionExecutionSensor\n      execution_arn: %q\n      poke_interval: %.0f\n", arn,
-		pokeInterval.Seconds())
+		l.poke.Seconds())
 }
 
 // prepared is a guess at how many executions are started, and rows copied, in a second.
