@@ -35,7 +35,7 @@ var measurements = []measurement{
 	{name: "peer", about: "bash -c true by the daemon and by Dagu", run: (*bench).peer},
 	{name: "stepfunctions", about: "the embedded Step Functions service, alone; peer: moto's server with the same calls", run: (*bench).stepFunctions},
 	{name: "parked", about: "parked waits of a daemon, each a deferrable sensor in the database", run: (*bench).parked},
-	{name: "waiting", about: "executions on state machines that parked sensors wait for, with AWS's quotas; peer: a look each minute",
+	{name: "waiting", about: "executions on state machines that parked tasks wait for, with AWS's quotas; peer: a look each minute",
 		run: (*bench).waiting},
 	{name: "fleet", about: "mapped tasks that start an execution each and wait for it, with AWS's quotas", run: (*bench).fleet},
 	{name: "files", about: "pipeline files of five tasks, taken up by a daemon", run: (*bench).files},

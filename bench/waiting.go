@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// waitingCase is a load of executions that a daemon waits for with parked sensors.
+// waitingCase is a load of executions that the parked tasks of a daemon wait for.
 type waitingCase struct {
 	executions, machines int
 	// events says that the ends arrive from the queue; otherwise only looks tell.
 	events bool
-	// poke is the sensors' poke_interval.
+	// poke is the longest time between two looks (waiter_delay).
 	poke time.Duration
 	// lead passes before the first execution ends, and over is the time in which all of them end, one after the other.
 	lead, over time.Duration
@@ -79,7 +79,7 @@ func (b *bench) waiting(ctx context.Context) ([]result, error) {
 	}
 	if len(results) > 0 {
 		results[0].Note = "AWS's default quotas of us-east-1 are on: 15 DescribeExecution and 5 ListExecutions a second, after " +
-			"bursts of 300 and 200; the base is one DescribeExecution for each sensor and poke_interval. " +
+			"bursts of 300 and 200; the base is one DescribeExecution for each task and waiter_delay. " +
 			results[0].Note
 	}
 	return results, nil
@@ -152,8 +152,8 @@ func (o *waitingOutcome) operations() string {
 	return strings.Join(parts, ", ")
 }
 
-// awaitExecutions starts executions past the door, parks a sensor for each in a database, lets a daemon wait for them, and
-// compares the ends of the executions with those of the tasks.
+// awaitExecutions parks a task for each execution in a database, starts those past the door, lets a daemon wait for them,
+// and compares the ends of the executions with those of the tasks.
 func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingOutcome, err error) {
 	dir, err := b.folder("waiting")
 	if err != nil {
@@ -165,13 +165,17 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 	}
 	defer func() { err = errors.Join(err, aws.stop(context.WithoutCancel(ctx))) }()
 	const tasks = 100
-	load := &sensorLoad{waitingCase: w, parkedHome: &parkedHome{
+	load := &executionLoad{waitingCase: w, parkedHome: &parkedHome{
 		dagID: "waiting", tasks: tasks, runs: w.executions / tasks, env: awsSettings(aws),
 	}}
-	if err := load.start(ctx, aws); err != nil {
+	load.plan(time.Now())
+	if err := load.createMachines(ctx, aws); err != nil {
 		return nil, err
 	}
-	if err := b.seed(ctx, load.parkedHome, waitYAML(load.dagID, tasks, load.sensor)); err != nil {
+	if err := b.seed(ctx, load.parkedHome, waitYAML(load.dagID, tasks, load.task)); err != nil {
+		return nil, err
+	}
+	if err := load.start(ctx, aws, 1); err != nil {
 		return nil, err
 	}
 	before, refusedBefore := aws.calls() // by the daemon that parked the first run
@@ -197,7 +201,7 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 const lateBy = 15 * time.Minute
 
 // watch waits until nothing is parked any more.
-func (o *waitingOutcome) watch(ctx context.Context, d *daemon, load *sensorLoad) error {
+func (o *waitingOutcome) watch(ctx context.Context, d *daemon, load *executionLoad) error {
 	if _, err := d.awaitHeld(ctx, load.waits()); err != nil {
 		return err
 	}
@@ -225,7 +229,7 @@ func (o *waitingOutcome) watch(ctx context.Context, d *daemon, load *sensorLoad)
 }
 
 // compare sets the ends of the tasks against those of the executions.
-func (o *waitingOutcome) compare(ctx context.Context, d *daemon, load *sensorLoad, aws *cloud) error {
+func (o *waitingOutcome) compare(ctx context.Context, d *daemon, load *executionLoad, aws *cloud) error {
 	tasks, err := finishedTasks(ctx, d.home, load.waits())
 	if err != nil {
 		return err

@@ -12,25 +12,25 @@ import (
 	"time"
 )
 
-// sensorLoad is the executions of a case and the parked sensors that wait for them, one each.
-type sensorLoad struct {
+// executionLoad is the executions of a case and the parked tasks that wait for them, one each.
+type executionLoad struct {
 	waitingCase
 	*parkedHome
-	lastEnd time.Time
+	firstEnd, lastEnd time.Time
 }
 
 // waitUntil is a state machine that ends at the time in its input.
 const waitUntil = `{"StartAt":"W","States":{"W":{"Type":"Wait","TimestampPath":"$.at","End":true}}}`
 
 // machine is the name of the state machine of a run's i-th task. With more machines than tasks each run has its own.
-func (l *sensorLoad) machine(run string, i int) string {
+func (l *executionLoad) machine(run string, i int) string {
 	if l.machines <= l.tasks {
 		return "machine-" + strconv.Itoa(i%l.machines)
 	}
 	return fmt.Sprintf("machine-%s-%d", run, i%(l.machines/l.runs))
 }
 
-func (l *sensorLoad) execution(run, task string) string {
+func (l *executionLoad) execution(run, task string) string {
 	i, err := strconv.Atoi(strings.TrimPrefix(task, "task_"))
 	if err != nil {
 		i = 0 // taskID made it
@@ -38,18 +38,28 @@ func (l *sensorLoad) execution(run, task string) string {
 	return "arn:aws:states:" + cloudRegion + ":" + cloudAccount + ":execution:" + l.machine(run, i) + ":" + run + "-" + task
 }
 
-// sensor is the YAML of the i-th task.
-func (l *sensorLoad) sensor(i int) string {
-	arn := l.execution("{{ run_id }}", taskID(i))
-	return fmt.Sprintf("      operator: StepFunctionExecutionSensor\n      execution_arn: %q\n      poke_interval: %.0f\n", arn,
-		l.poke.Seconds())
+// plan says when the executions end. All is to be ready when the first one does.
+func (l *executionLoad) plan(now time.Time) {
+	const prepared = 4000 // executions that are started, or rows that are copied, in a second, with room
+	l.firstEnd = now.Add(l.lead + time.Duration(l.executions)*time.Second/prepared)
+	l.lastEnd = l.firstEnd.Add(l.over)
 }
 
-// prepared is a guess at how many executions are started, and rows copied, in a second.
-const prepared = 4000
+// input is that of a task's execution: when it ends.
+func (l *executionLoad) input(run, task string) string {
+	at := l.firstEnd.Add(time.Duration(shuffled(run+"-"+task) * float64(l.over)))
+	return fmt.Sprintf(`{"at":%q}`, at.UTC().Format("2006-01-02T15:04:05.000Z"))
+}
 
-// start starts the executions.
-func (l *sensorLoad) start(ctx context.Context, aws *cloud) error {
+// task is the YAML of the i-th task. It starts its execution in the run that is copied; the copies find theirs parked.
+func (l *executionLoad) task(i int) string {
+	return fmt.Sprintf("      operator: StepFunctionStartExecutionOperator\n      deferrable: true\n      state_machine_arn: %q\n"+
+		"      name: \"{{ run_id }}-%s\"\n      state_machine_input: '%s'\n      waiter_delay: %.0f\n",
+		machineARN+l.machine("{{ run_id }}", i), taskID(i), l.input(templateRun, taskID(i)), l.poke.Seconds())
+}
+
+// createMachines makes the state machines.
+func (l *executionLoad) createMachines(ctx context.Context, aws *cloud) error {
 	machines := map[string]bool{}
 	for r := range l.runs {
 		for i := range l.tasks {
@@ -64,15 +74,15 @@ func (l *sensorLoad) start(ctx context.Context, aws *cloud) error {
 			return err
 		}
 	}
-	first := time.Now().Add(l.lead + time.Duration(l.executions)*time.Second/prepared)
-	l.lastEnd = first.Add(l.over)
-	return inParallel(sfnCallers, l.executions, func(n int) error {
-		run, i := runID((n-1)/l.tasks), (n-1)%l.tasks
-		name := run + "-" + taskID(i)
-		at := first.Add(time.Duration(shuffled(name) * float64(l.over)))
+	return nil
+}
+
+// start starts the executions of the runs from the given one on.
+func (l *executionLoad) start(ctx context.Context, aws *cloud, from int) error {
+	return inParallel(sfnCallers, (l.runs-from)*l.tasks, func(n int) error {
+		run, i := runID(from+(n-1)/l.tasks), (n-1)%l.tasks
 		return aws.invoke(ctx, "StartExecution", map[string]string{
-			"stateMachineArn": machineARN + l.machine(run, i), "name": name,
-			"input": fmt.Sprintf(`{"at":%q}`, at.UTC().Format("2006-01-02T15:04:05.000Z")),
+			"stateMachineArn": machineARN + l.machine(run, i), "name": run + "-" + taskID(i), "input": l.input(run, taskID(i)),
 		})
 	})
 }

@@ -57,8 +57,12 @@ func TestCloudCountsAndRefuses(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	load := &sensorLoad{waitingCase: waitingCase{executions: 6, machines: 2}, parkedHome: &parkedHome{runs: 2, tasks: 3}}
-	if err := load.start(t.Context(), aws); err != nil {
+	load := &executionLoad{waitingCase: waitingCase{executions: 6, machines: 2}, parkedHome: &parkedHome{runs: 2, tasks: 3}}
+	load.plan(time.Now().Add(time.Hour))
+	if err := load.createMachines(t.Context(), aws); err != nil {
+		t.Fatal(err)
+	}
+	if err := load.start(t.Context(), aws, 0); err != nil {
 		t.Fatal(err)
 	}
 	client := newSFNClient("http://"+aws.address, 1)
@@ -123,7 +127,7 @@ func TestGrowth(t *testing.T) {
 func TestLoadsAreShuffledAndSpread(t *testing.T) {
 	t.Parallel()
 	for _, machines := range []int{1, 10, 1000} {
-		load := &sensorLoad{waitingCase: waitingCase{executions: 10_000, machines: machines}, parkedHome: &parkedHome{runs: 100, tasks: 100}}
+		load := &executionLoad{waitingCase: waitingCase{executions: 10_000, machines: machines}, parkedHome: &parkedHome{runs: 100, tasks: 100}}
 		used, quarters := map[string]int{}, [4]int{}
 		for r := range load.runs {
 			for i := range load.tasks {
