@@ -192,7 +192,9 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 	o.requests, o.refused = aws.calls()
 	o.refused -= refusedBefore
 	for operation, n := range before {
-		o.requests[operation] -= n
+		if o.requests[operation] -= n; o.requests[operation] == 0 {
+			delete(o.requests, operation)
+		}
 	}
 	return o, o.compare(ctx, d, load, aws)
 }
