@@ -128,10 +128,20 @@ func (c *cloud) stop(ctx context.Context) error {
 	return errors.Join(err, c.service.Stop(ctx), c.bus.Stop(ctx))
 }
 
-// awsSettings are the environment variables that make the service the AWS of a daemon.
-func awsSettings(c *cloud) []string {
-	return []string{fmt.Sprintf(`AIRFLOW_CONN_AWS_DEFAULT={"conn_type":"aws","login":"bench","password":"any-secret-will-do",`+
-		`"extra":{"region_name":"%s","endpoint_url":"http://%s"}}`, cloudRegion, c.address)}
+// queueURL is where the events are.
+func (c *cloud) queueURL() string {
+	return fmt.Sprintf("http://%s/%s/%s", c.address, cloudAccount, cloudQueue)
+}
+
+// awsSettings are the environment variables that make the service the AWS of a daemon, quotas included, which reads the
+// queue of events or only looks.
+func awsSettings(c *cloud, withEvents bool) []string {
+	env := []string{fmt.Sprintf(`AIRFLOW_CONN_AWS_DEFAULT={"conn_type":"aws","login":"bench","password":"any-secret-will-do",`+
+		`"extra":{"region_name":"%s","endpoint_url":"http://%s"}}`, cloudRegion, c.address), "GUST__STEPFUNCTIONS__CLIENT_QUOTAS_EVERYWHERE=true"}
+	if withEvents {
+		env = append(env, "GUST__STEPFUNCTIONS__EVENTS__QUEUE_URL="+c.queueURL())
+	}
+	return env
 }
 
 // invoke makes a call past the door.
@@ -142,6 +152,18 @@ func (c *cloud) invoke(ctx context.Context, operation string, in any) error {
 	}
 	_, err = c.service.Invoke(ctx, server.Call{Operation: operation, Region: cloudRegion, Body: body})
 	return err
+}
+
+// queueCalls tells how many requests the queue of events got.
+func (c *cloud) queueCalls() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for operation, times := range c.requests {
+		if strings.HasPrefix(operation, "AmazonSQS.") {
+			n += times
+		}
+	}
+	return n
 }
 
 // calls tells how many requests came through the door, by operation, and how many of them were refused.

@@ -107,7 +107,7 @@ func (b *bench) runFleet(ctx context.Context, runs int) (o *fleetOutcome, err er
 	if err != nil {
 		return nil, err
 	}
-	d, err := startDaemon(ctx, binary, homeDir, pipelines, awsSettings(aws)...)
+	d, err := startDaemon(ctx, binary, homeDir, pipelines, awsSettings(aws, false)...)
 	if err != nil {
 		return nil, err
 	}

@@ -32,8 +32,11 @@ func (w waitingCase) name() string {
 // quickWaits and fullWaits are the loads of the profiles. At AWS the executions of the largest load take 330 s to start,
 // 300 a second, so they end in as much time.
 var (
-	quickWaits = [][]waitingCase{{{1000, 10, false, 5 * time.Second, 2 * time.Second, 3 * time.Second}}}
-	fullWaits  = append(smallWaits(), largeWaits()...)
+	quickWaits = [][]waitingCase{{
+		{1000, 10, false, 5 * time.Second, 2 * time.Second, 3 * time.Second},
+		{1000, 10, true, 5 * time.Second, 2 * time.Second, 3 * time.Second},
+	}}
+	fullWaits = append(smallWaits(), largeWaits()...)
 )
 
 func smallWaits() [][]waitingCase {
@@ -42,6 +45,8 @@ func smallWaits() [][]waitingCase {
 		small = append(small, waitingCase{1000, machines, false, pokeInterval, 30 * time.Second, time.Minute})
 		middle = append(middle, waitingCase{10_000, machines, false, pokeInterval, 30 * time.Second, 2 * time.Minute})
 	}
+	small = append(small, waitingCase{1000, 10, true, pokeInterval, 30 * time.Second, time.Minute})
+	middle = append(middle, waitingCase{10_000, 10, true, pokeInterval, 30 * time.Second, 2 * time.Minute})
 	return [][]waitingCase{small, middle}
 }
 
@@ -50,7 +55,7 @@ func largeWaits() [][]waitingCase {
 	for _, machines := range []int{1, 10, 1000} {
 		cases = append(cases, []waitingCase{{100_000, machines, false, pokeInterval, 30 * time.Second, 330 * time.Second}})
 	}
-	return cases
+	return append(cases, []waitingCase{{100_000, 10, true, pokeInterval, 30 * time.Second, 330 * time.Second}})
 }
 
 // pokeInterval is Airflow's and Gust's default.
@@ -103,6 +108,7 @@ type waitingOutcome struct {
 	executions int
 	requests   map[string]int // by operation, while the daemon ran
 	refused    int            // of them, for AWS's quotas
+	queue      int            // requests of the queue of events
 	took       time.Duration  // from the daemon's start to the end of the last task
 	base       float64        // requests for each execution of one describe for each sensor and interval
 	noticed    []time.Duration
@@ -124,6 +130,9 @@ func (o *waitingOutcome) results(w waitingCase) []result {
 	each := result{Name: w.name() + ": requests for each", Value: o.each()}
 	each.Note = fmt.Sprintf("%s in %.0f s, %d of them refused; daemon: %.0f MB, %.0f s of a processor", o.operations(),
 		o.took.Seconds(), o.refused, o.memory, o.processor.Seconds())
+	if w.events {
+		each.Note += fmt.Sprintf("; %s requests of the queue", count(o.queue))
+	}
 	each.Unit = "calls"
 	each = each.times(o.base, "one describe each "+w.poke.String())
 	if w.executions >= 10_000 {
@@ -166,7 +175,7 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 	defer func() { err = errors.Join(err, aws.stop(context.WithoutCancel(ctx))) }()
 	const tasks = 100
 	load := &executionLoad{waitingCase: w, parkedHome: &parkedHome{
-		dagID: "waiting", tasks: tasks, runs: w.executions / tasks, env: awsSettings(aws),
+		dagID: "waiting", tasks: tasks, runs: w.executions / tasks, env: awsSettings(aws, false),
 	}}
 	load.plan(time.Now())
 	if err := load.createMachines(ctx, aws); err != nil {
@@ -179,7 +188,7 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 		return nil, err
 	}
 	before, refusedBefore := aws.calls() // by the daemon that parked the first run
-	d, err := startDaemon(ctx, b.gust, load.home, load.pipelines, awsSettings(aws)...)
+	d, err := startDaemon(ctx, b.gust, load.home, load.pipelines, awsSettings(aws, w.events)...)
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +200,7 @@ func (b *bench) awaitExecutions(ctx context.Context, w waitingCase) (_ *waitingO
 	o.took = time.Since(d.began)
 	o.requests, o.refused = aws.calls()
 	o.refused -= refusedBefore
+	o.queue = aws.queueCalls()
 	for operation, n := range before {
 		if o.requests[operation] -= n; o.requests[operation] == 0 {
 			delete(o.requests, operation)
