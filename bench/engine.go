@@ -78,10 +78,10 @@ func startEngineWith(
 	}
 	masker := &connections.Masker{}
 	env := &attempt.Env{
-		Operators: registry, XComs: e.store, Mask: masker.Mask, MaxMapLength: mappedLimit,
+		Operators: registry, XComs: e.store, Mask: masker.Mask, MaxMapLength: mappedLimit, Triggers: kinds,
 		Logs: &tasklog.Files{Base: filepath.Join(dir, "logs"), Mask: masker.Mask},
 	}
-	e.triggers = triggerer.New(triggerer.Config{Env: env, Triggers: kinds})
+	e.triggers = triggerer.New(triggerer.Config{Env: env, Triggers: kinds, Waits: e.store})
 	s := scheduler.New(scheduler.Options{
 		Store: e.store, Executor: local.New(&worker.Worker{Env: env}, parallelism, nil),
 		Triggers: e.triggers, MaxMapLength: mappedLimit,
