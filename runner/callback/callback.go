@@ -16,6 +16,7 @@ import (
 	"gust/runner/attempt"
 	"gust/runner/executor"
 	"gust/store"
+	"gust/triggers"
 )
 
 // Store reads what a callback is about.
@@ -41,6 +42,10 @@ type Options struct {
 	Delay time.Duration
 	// Timeout bounds one try; 0 means a minute.
 	Timeout time.Duration
+	// Go begins a worker and Pause waits before another try, with an error when ctx ends. Default: a goroutine, a timer. A
+	// simulation decides itself when they go on.
+	Go    func(work func())
+	Pause func(ctx context.Context, d time.Duration) error
 }
 
 // Loop is the executor.Notifier of this process.
@@ -80,6 +85,12 @@ func New(opts Options) *Loop {
 	if opts.Timeout <= 0 {
 		opts.Timeout = time.Minute
 	}
+	if opts.Go == nil {
+		opts.Go = func(work func()) { go work() }
+	}
+	if opts.Pause == nil {
+		opts.Pause = triggers.Pause
+	}
 	return &Loop{opts: opts, known: map[int64]bool{}}
 }
 
@@ -101,7 +112,8 @@ func (l *Loop) Notify(c dag.CallbackRequest) {
 	l.queue = append(l.queue, c)
 	if l.busy < l.opts.Workers {
 		l.busy++
-		l.group.Go(l.work)
+		l.group.Add(1)
+		l.opts.Go(l.work)
 	}
 }
 
@@ -131,6 +143,7 @@ func (l *Loop) Stop(ctx context.Context) error {
 
 // work carries out callbacks until the queue is empty.
 func (l *Loop) work() {
+	defer l.group.Done()
 	for {
 		l.mu.Lock()
 		if len(l.queue) == 0 {
@@ -168,11 +181,7 @@ func (l *Loop) carryOut(c *dag.CallbackRequest) bool {
 		if final {
 			return true
 		}
-		timer := time.NewTimer(delay)
-		select {
-		case <-timer.C:
-		case <-l.ctx.Done():
-			timer.Stop()
+		if l.opts.Pause(l.ctx, delay) != nil {
 			return false
 		}
 		delay = min(2*delay, maxDelay)

@@ -209,7 +209,7 @@ func (l *Loop) launch(now time.Time) {
 			l.checks++
 			l.looks += len(b.ids)
 			g.begun(b, now)
-			l.checkers.Go(func() { l.check(b, now) })
+			l.begin(func() { l.check(b, now) })
 		}
 		if len(ln.ready) > 0 {
 			still = append(still, ln)

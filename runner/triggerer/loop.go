@@ -85,6 +85,9 @@ type Config struct {
 	StopTimeout time.Duration
 	// Log is the daemon's logger. Default: discarded.
 	Log *slog.Logger
+	// Go begins a job that may block: a check, the parking of sensors, the stopping of remote jobs. Default: a goroutine. A
+	// simulation decides itself when each of them runs.
+	Go func(job func())
 }
 
 func (c *Config) defaults() {
@@ -108,6 +111,9 @@ func (c *Config) defaults() {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Go == nil {
+		c.Go = func(job func()) { go job() }
 	}
 }
 
@@ -133,6 +139,7 @@ type Loop struct {
 	wake  chan struct{}
 
 	// Owned by the loop's goroutine.
+	stopping     bool
 	began        time.Time
 	last         time.Time
 	slots        slots
@@ -170,7 +177,7 @@ func New(c Config) *Loop {
 		c: c, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		slots: newSlots(), groups: map[groupKey]*group{}, kinds: map[string]*kind{}, lanes: map[groupKey]*lane{},
 		noted: map[uint32]noted{}, sooner: map[uint32]int64{}, parks: map[uint32]*executor.Work{},
-		parkers: pool{most: c.Parkers}, stoppers: pool{most: c.Stops},
+		parkers: pool{most: c.Parkers, begin: c.Go}, stoppers: pool{most: c.Stops, begin: c.Go},
 	}
 	l.room = sync.NewCond(&l.mu)
 	return l
@@ -178,6 +185,16 @@ func New(c Config) *Loop {
 
 // Start begins to look at the waits. The loop gets ctx's values; only Stop ends it.
 func (l *Loop) Start(ctx context.Context, r executor.Reporter) error {
+	if err := l.Begin(ctx, r); err != nil {
+		return err
+	}
+	go l.run()
+	return nil
+}
+
+// Begin is Start for a simulation, which makes the loop's turns itself, and begins its jobs (Config.Go). Such a loop has
+// no Stop: it is forgotten, as in a crash.
+func (l *Loop) Begin(ctx context.Context, r executor.Reporter) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.phase != 0 {
@@ -189,7 +206,6 @@ func (l *Loop) Start(ctx context.Context, r executor.Reporter) error {
 	l.stopCtx, l.stopStops = context.WithCancel(context.WithoutCancel(ctx))
 	l.last = l.now()
 	l.began = l.last.Truncate(time.Microsecond) // as precise as the stored times it is compared with
-	go l.run()
 	return nil
 }
 
@@ -278,28 +294,11 @@ func (l *Loop) run() {
 	timer := time.NewTimer(longestSleep)
 	defer timer.Stop()
 	for {
-		l.mu.Lock()
-		messages := l.inbox
-		l.inbox = nil
-		l.room.Broadcast()
-		l.mu.Unlock()
-		stopping := l.ctx.Err() != nil
-		for _, m := range messages {
-			if !stopping || m.drop { // the others may have failed for that reason alone
-				m.do()
-			}
-		}
-		if stopping {
-			l.noteAll()
+		sleep := l.Turn()
+		if l.stopping {
 			return
 		}
-		now := l.now()
-		l.watchClock(now)
-		l.comeUp(now)
-		l.launch(now)
-		l.readEnds()
-		l.held.Store(int64(l.slots.held))
-		if sleep := l.sleep(now); sleep >= 0 {
+		if sleep >= 0 {
 			timer.Reset(sleep)
 		} else {
 			timer.Stop()
@@ -310,6 +309,42 @@ func (l *Loop) run() {
 		case <-timer.C:
 		}
 	}
+}
+
+// Turn does what the loop was asked for and what is due, and returns how long it may sleep then; negative is until it is
+// asked for something. Turns are made by one goroutine: the loop's own after Start, the caller's after Begin.
+func (l *Loop) Turn() time.Duration {
+	l.mu.Lock()
+	messages := l.inbox
+	l.inbox = nil
+	l.room.Broadcast()
+	l.mu.Unlock()
+	l.stopping = l.ctx.Err() != nil
+	for _, m := range messages {
+		if !l.stopping || m.drop { // the others may have failed for that reason alone
+			m.do()
+		}
+	}
+	if l.stopping {
+		l.noteAll()
+		return -1
+	}
+	now := l.now()
+	l.watchClock(now)
+	l.comeUp(now)
+	l.launch(now)
+	l.readEnds()
+	l.held.Store(int64(l.slots.held))
+	return l.sleep(now)
+}
+
+// begin begins a job that Stop waits for.
+func (l *Loop) begin(job func()) {
+	l.checkers.Add(1)
+	l.c.Go(func() {
+		defer l.checkers.Done()
+		job()
+	})
 }
 
 // sleep is how long the loop may sleep; negative is until a message comes.

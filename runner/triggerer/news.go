@@ -42,7 +42,7 @@ func (l *Loop) tell(news []triggers.News, now time.Time) []bool {
 	}
 	for _, b := range order {
 		b.group.kind.stats.News += uint64(len(b.ids))
-		l.checkers.Go(func() { l.hear(b, now) })
+		l.begin(func() { l.hear(b, now) })
 	}
 	return found
 }

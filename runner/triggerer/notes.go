@@ -2,6 +2,8 @@ package triggerer
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"gust/dag"
@@ -30,8 +32,8 @@ func (l *Loop) noteAt(now time.Time) {
 // noteAll reports the states of the waits that go on, and forgets those of the others.
 func (l *Loop) noteAll() {
 	now := l.now()
-	for ref, n := range l.noted {
-		s := l.slots.at(ref)
+	for _, ref := range slices.Sorted(maps.Keys(l.noted)) { // in a fixed order, so that a simulation can be replayed
+		n, s := l.noted[ref], l.slots.at(ref)
 		switch {
 		case s.version != n.version || s.phase != waiting && s.phase != checking:
 			delete(l.noted, ref)

@@ -4,7 +4,8 @@ import "sync"
 
 // pool runs jobs on a few goroutines that end when there is nothing to do.
 type pool struct {
-	most int
+	most  int
+	begin func(func()) // Config.Go
 
 	mu         sync.Mutex
 	queue      []func()
@@ -18,11 +19,13 @@ func (p *pool) do(job func()) {
 	p.queue = append(p.queue, job)
 	if p.running < p.most {
 		p.running++
-		p.goroutines.Go(p.work)
+		p.goroutines.Add(1)
+		p.begin(p.work)
 	}
 }
 
 func (p *pool) work() {
+	defer p.goroutines.Done()
 	for {
 		p.mu.Lock()
 		if len(p.queue) == 0 {
