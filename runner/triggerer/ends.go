@@ -55,7 +55,7 @@ func (l *Loop) readEnds() {
 	}
 	ends := l.ends
 	l.ends, l.reading = nil, true
-	l.checkers.Go(func() {
+	l.begin(func() {
 		defer l.post(func() { l.reading = false })
 		attempts := make([]dag.Attempt, 0, min(len(ends), readAtOnce))
 		for len(ends) > 0 {
@@ -106,8 +106,8 @@ func (l *Loop) ended(e *ending, row store.Wait) {
 		return // dropped meanwhile
 	}
 	switch {
-	case !row.Parked && (row.Task == nil || row.Task.State != dag.StateDeferred):
-		l.stray(e, s)
+	case !row.Parked && (row.Task == nil || row.Task.State != dag.StateDeferred || !row.Task.Deferral.Ended()):
+		l.stray(e, s) // of the last kind is a try that was archived while it was parked
 		return
 	case !row.Parked: // ended by another process, or before a crash
 		e.event, e.failure = attempt.WaitEnd(row.Task.Deferral)

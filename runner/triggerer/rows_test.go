@@ -34,6 +34,26 @@ func stored(waits *attempttest.Waits, task, args string, key string, subject uin
 	return w
 }
 
+// A wait ends just when its task is cleared: the row has another try by then, and the archive says that this one was
+// parked. Nothing is told about it, and the loop lives.
+func TestEndOfAClearedWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, &fake{answer: every(time.Hour)})
+		defer b.stop(t)
+		w := stored(b.waits, "cleared", `{"key":"k"}`, "k", 0, time.Minute)
+		b.Loop.Park(w)
+		time.Sleep(time.Second)
+		b.waits.Archive(w.Attempt())
+		time.Sleep(2 * time.Minute)
+		for _, rep := range b.rec.All() {
+			if rep.Kind == executor.Fired {
+				t.Errorf("got %+v", rep)
+			}
+		}
+	})
+}
+
 // After a restart waits are looked at, hear news and end without anybody having handed over their arguments.
 func TestArgumentsStayInTheRow(t *testing.T) {
 	t.Parallel()

@@ -14,8 +14,19 @@ type Waits struct {
 	// OnGet, when not nil, is called before each read; its error fails the read.
 	OnGet func([]dag.Attempt) error
 
-	mu   sync.Mutex
-	rows map[dag.Attempt]dag.TaskInstance
+	mu       sync.Mutex
+	rows     map[dag.Attempt]dag.TaskInstance
+	archived map[dag.Attempt]bool
+}
+
+// Archive keeps the row of an attempt as that of an earlier try, in the state that it had.
+func (w *Waits) Archive(a dag.Attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.archived == nil {
+		w.archived = map[dag.Attempt]bool{}
+	}
+	w.archived[a] = true
 }
 
 // Put stores the row of a task; with a Deferral it is deferred.
@@ -74,7 +85,7 @@ func (w *Waits) WaitsGet(_ context.Context, attempts []dag.Attempt) ([]store.Wai
 	out := make([]store.Wait, len(attempts))
 	for i, a := range attempts {
 		if row, ok := w.rows[a]; ok && row.Deferral != nil {
-			out[i] = store.Wait{Task: &row, Parked: row.State == dag.StateDeferred && !row.Deferral.Ended()}
+			out[i] = store.Wait{Task: &row, Parked: !w.archived[a] && row.State == dag.StateDeferred && !row.Deferral.Ended()}
 		}
 	}
 	return out, nil
