@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +49,7 @@ const skew = time.Minute
 // since reports whether something that Step Functions dates may have happened after the record was written.
 func (r record) since(at *time.Time) bool { return at != nil && !at.Before(r.At.Add(-skew)) }
 
+// pullRecord returns the record of this very attempt; false when it has pushed none.
 func pullRecord(ctx context.Context, t operators.Task) (record, bool, error) {
 	raw, ok, err := t.XComPull(ctx, "", keyRecord)
 	if err != nil || !ok {
@@ -59,7 +59,23 @@ func pullRecord(ctx context.Context, t operators.Task) (record, bool, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return record{}, false, fmt.Errorf("XCom %s of this task: %w", keyRecord, err)
 	}
-	return r, r.ExecutionARN != "", nil
+	return r, true, nil
+}
+
+// previousRecord is what the previous try was about to do last, and the ARN that an earlier try has come to know last.
+// They differ when the previous try was interrupted in between. Each may be missing.
+func previousRecord(ctx context.Context, t operators.Task) (rec record, arn string, err error) {
+	raw, ok, err := t.PreviousXCom(ctx, keyRecord)
+	if err != nil {
+		return record{}, "", err
+	}
+	if ok {
+		if err := json.Unmarshal(raw, &rec); err != nil {
+			return record{}, "", fmt.Errorf("XCom %s of the previous try: %w", keyRecord, err)
+		}
+	}
+	raw, _, err = t.PreviousXCom(ctx, keyARN)
+	return rec, operators.Text(raw), err
 }
 
 // execution returns the ARN of this attempt's execution: the one it started before a crash, that of the previous try if
@@ -69,6 +85,7 @@ func (w *start) execution(ctx context.Context, afresh bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	recorded = recorded && rec.ExecutionARN != ""
 	w.redrives = rec.Redrives
 	arn, err := operators.PullText(ctx, w.t, keyARN)
 	if err != nil {
@@ -98,19 +115,19 @@ func (w *start) execution(ctx context.Context, afresh bool) (string, error) {
 	return w.start(ctx, rec, recorded, afresh)
 }
 
-// previous looks at the execution of the previous try. It returns its ARN when this attempt goes on with it.
+// previous looks at the executions of earlier tries. It returns the ARN of the one that this attempt goes on with.
 func (w *start) previous(ctx context.Context) (string, error) {
-	arns, err := earlier(ctx, w.t)
+	records, err := earlier(ctx, w.t)
 	if err != nil {
 		return "", err
 	}
-	for _, arn := range arns {
-		if !w.machine.Runs(arn) {
+	for _, rec := range records {
+		if !w.machine.Runs(rec.ExecutionARN) {
 			continue
 		}
-		d, err := w.describe(ctx, arn)
+		d, err := w.settled(ctx, rec)
 		if err == nil {
-			return w.follow(ctx, arn, d)
+			return w.follow(ctx, rec, d)
 		}
 		var missing *types.ExecutionDoesNotExist
 		if errors.As(err, &missing) {
@@ -126,28 +143,24 @@ func (w *start) previous(ctx context.Context) (string, error) {
 
 // earlier are the executions that earlier tries have started, as far as they came to know, latest first: the one that the
 // last of them was about to start, unless it may be somebody else's, and the one that was known last.
-func earlier(ctx context.Context, t operators.Task) ([]string, error) {
-	var arns []string
-	raw, ok, err := t.PreviousXCom(ctx, keyRecord)
+func earlier(ctx context.Context, t operators.Task) ([]record, error) {
+	rec, arn, err := previousRecord(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	var rec record
-	if ok && json.Unmarshal(raw, &rec) == nil && rec.Own {
-		arns = append(arns, rec.ExecutionARN)
+	var records []record
+	if rec.ExecutionARN != "" && (rec.Own || rec.Attached || rec.ExecutionARN == arn) {
+		records = append(records, rec)
 	}
-	raw, ok, err = t.PreviousXCom(ctx, keyARN)
-	if err != nil {
-		return nil, err
+	if arn != "" && arn != rec.ExecutionARN {
+		records = append(records, record{ExecutionARN: arn})
 	}
-	if arn := operators.Text(raw); ok && arn != "" && !slices.Contains(arns, arn) {
-		arns = append(arns, arn)
-	}
-	return arns, nil
+	return records, nil
 }
 
 // follow decides what to do about an execution of the previous try.
-func (w *start) follow(ctx context.Context, arn string, d *sfn.DescribeExecutionOutput) (string, error) {
+func (w *start) follow(ctx context.Context, rec record, d *sfn.DescribeExecutionOutput) (string, error) {
+	arn := rec.ExecutionARN
 	switch d.Status {
 	case types.ExecutionStatusRunning, types.ExecutionStatusPendingRedrive:
 		if !w.waits() {
@@ -155,7 +168,9 @@ func (w *start) follow(ctx context.Context, arn string, d *sfn.DescribeExecution
 		}
 		w.started = aws.ToTime(d.StartDate)
 		w.t.Log().Info("The execution of the previous try still runs; waiting for it: " + arn)
-		return arn, w.t.XComPush(ctx, keyRecord, record{ExecutionARN: arn, At: w.t.Now(), Attached: true})
+		w.redrives = rec.Redrives
+		own := record{ExecutionARN: arn, At: w.t.Now(), Attached: true, Redrives: rec.Redrives}
+		return arn, w.t.XComPush(ctx, keyRecord, own)
 	case types.ExecutionStatusSucceeded:
 		return "", nil
 	}
@@ -170,6 +185,30 @@ func (j *job) describe(ctx context.Context, arn string) (d *sfn.DescribeExecutio
 		d, err = stepfunctions.Describe(ctx, j.api, arn)
 		return err
 	})
+	return d, err
+}
+
+// errUnsettled: what DescribeExecution says may be older than the record.
+var errUnsettled = errors.New("the execution is not described as it is now")
+
+// settled describes the execution of a record. DescribeExecution is eventually consistent: what was done a moment ago it
+// may not show yet, and then it is asked again.
+func (j *job) settled(ctx context.Context, rec record) (d *sfn.DescribeExecutionOutput, err error) {
+	young := func(err error) bool {
+		var missing *types.ExecutionDoesNotExist
+		early := j.t.Now().Sub(rec.At) < stepfunctions.Settle
+		return early && (errors.As(err, &missing) || errors.Is(err, errUnsettled))
+	}
+	err = j.family.Backoff.Repeat(ctx, j.t.Log(), "DescribeExecution", young, func() error {
+		d, err = stepfunctions.Describe(ctx, j.api, rec.ExecutionARN)
+		if err == nil && rec.Redrive && aws.ToInt32(d.RedriveCount) < rec.Redrives {
+			return errUnsettled
+		}
+		return err
+	})
+	if errors.Is(err, errUnsettled) { // it was not redriven, or not by this record's try
+		return d, nil
+	}
 	return d, err
 }
 

@@ -61,18 +61,20 @@ func (r *RedriveExecution) redriven(ctx context.Context, j *job) (done bool, err
 	if arn, err := operators.PullText(ctx, j.t, keyARN); err != nil || arn != "" {
 		return false, err // parked, or waited for, before a crash
 	}
-	raw, ok, err := j.t.PreviousXCom(ctx, keyARN)
+	previous, known, err := previousRecord(ctx, j.t)
 	if err != nil {
 		return false, err
 	}
-	if !recorded && ok && operators.Text(raw) == r.ExecutionARN {
-		d, err := j.describe(ctx, r.ExecutionARN)
+	if !recorded && (previous.ExecutionARN == r.ExecutionARN || known == r.ExecutionARN) {
+		previous.ExecutionARN = r.ExecutionARN
+		d, err := j.settled(ctx, previous)
 		if err != nil {
 			return false, err
 		}
 		switch d.Status {
 		case types.ExecutionStatusRunning, types.ExecutionStatusPendingRedrive:
 			j.t.Log().Info("The execution that the previous try redrove still runs: " + r.ExecutionARN)
+			j.redrives = previous.Redrives
 			return false, nil
 		case types.ExecutionStatusSucceeded:
 			j.t.Log().Info("The execution that the previous try redrove has succeeded: " + r.ExecutionARN)

@@ -122,9 +122,15 @@ func (s *StartExecution) Resume(ctx context.Context, t operators.Task, event tri
 	if err != nil || o.Status == stepfunctions.StatusSuccess {
 		return operators.Done(o.ExecutionARN), err
 	}
-	if rec, ok, err := pullRecord(ctx, t); err != nil {
+	rec, recorded, err := pullRecord(ctx, t)
+	switch {
+	case err != nil:
 		return operators.Result{}, err
-	} else if ok && rec.Attached && o.ExecutionStatus == string(types.ExecutionStatusAborted) && o.Error == stopError {
+	case recorded && rec.ExecutionARN == "": // interrupted when it was about to leave this one
+		return s.afresh(ctx, t)
+	case recorded && rec.ExecutionARN != o.ExecutionARN: // interrupted when it had left this one for another
+		return s.execute(ctx, t, true)
+	case recorded && rec.Attached && o.ExecutionStatus == string(types.ExecutionStatusAborted) && o.Error == stopError:
 		t.Log().Info("The execution of the previous try was stopped with it; starting a new one")
 		return s.afresh(ctx, t)
 	}

@@ -143,7 +143,11 @@ func (p *Waiting) stop(
 	arn, started, err := runningARN(ctx, t, trigger)
 	arns := []string{arn}
 	if err == nil && arn == "" && p.waits() {
-		arns, err = earlier(ctx, t)
+		var records []record
+		records, err = earlier(ctx, t)
+		for _, rec := range records {
+			arns = append(arns, rec.ExecutionARN)
+		}
 	}
 	arns = slices.DeleteFunc(arns, func(arn string) bool { return arn == "" || stepfunctions.IsExpress(arn) })
 	if err != nil || len(arns) == 0 {
@@ -205,21 +209,22 @@ const lateStarts = 2
 // stopError is the error code of an execution that was stopped with its task.
 const stopError = "Gust.TaskStopped"
 
-// runningARN is the execution this attempt started, or was about to start; "" when there is none.
+// runningARN is the execution that this attempt started, or was about to start; "" when there is none. What it has pushed
+// comes first: the trigger is that of its last wait, after which it may have started another (see afresh).
 func runningARN(ctx context.Context, t operators.Task, trigger *triggers.Trigger) (arn string, started bool, err error) {
+	arn, err = operators.PullText(ctx, t, keyARN)
+	if err != nil || arn != "" {
+		return arn, true, err
+	}
+	rec, _, err := pullRecord(ctx, t)
+	if err != nil || rec.ExecutionARN != "" {
+		return rec.ExecutionARN, false, err
+	}
 	if trigger != nil && trigger.Kind == stepfunctions.Kind {
 		var args stepfunctions.Args
 		if err := json.Unmarshal(trigger.Args, &args); err == nil && args.ExecutionARN != "" {
 			return args.ExecutionARN, true, nil
 		}
 	}
-	arn, err = operators.PullText(ctx, t, keyARN)
-	if err != nil || arn != "" {
-		return arn, true, err
-	}
-	rec, ok, err := pullRecord(ctx, t)
-	if err != nil || !ok {
-		return "", false, err
-	}
-	return rec.ExecutionARN, false, nil
+	return "", false, nil
 }
