@@ -100,13 +100,18 @@ func (s *State) buildMapped(t *task, rows []dag.TaskInstance) {
 		t.former = rows
 		return
 	}
+	s.instantiate(t, present(rows), rows)
+}
+
+// present is how many instances there are, without those at the end that a shorter list has removed.
+func present(rows []dag.TaskInstance) int {
 	n := 0
 	for i := range rows {
 		if rows[i].State != dag.StateRemoved {
 			n = rows[i].MapIndex + 1
 		}
 	}
-	s.instantiate(t, n, rows)
+	return n
 }
 
 // restore gives a task that waits to be expanded again its former instances, so that each can be finished.
@@ -114,8 +119,7 @@ func (s *State) restore(t *task) {
 	if t.former == nil {
 		return
 	}
-	n := t.former[len(t.former)-1].MapIndex + 1
-	s.grow(t, n)
+	s.grow(t, present(t.former))
 }
 
 // instantiate makes n instances; rows are those that are stored, by map index. What is stored beyond n is removed.
