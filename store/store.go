@@ -115,6 +115,9 @@ type Refresh struct {
 // Changes is one batch of the scheduler. Later entries for one key win; a later RunChange or TaskChange of a key must
 // leave the state that the earlier one sets.
 type Changes struct {
+	// Edits, when not nil, is how many edits the batch knows of (Refresh.Edits); it is ErrConflict when there have been
+	// others. A batch that ends a run says so: what is cleared meanwhile would stay behind in a run that has ended.
+	Edits *int64
 	// Dags are DAGs as parsed. IsPaused counts only when the DAG is new to the store, so that a batch never undoes a
 	// command; afterwards Pauses and DagSetPaused set it.
 	Dags []DagRow

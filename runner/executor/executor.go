@@ -4,6 +4,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gust/dag"
@@ -74,6 +75,9 @@ type CallbackReporter interface{ CallbackDone(id int64) }
 // Reporter takes reports. Report never blocks for long, keeps the order of one attempt's reports, and may be called
 // from any goroutine. After the scheduler has stopped it drops them.
 type Reporter interface{ Report(r Report) }
+
+// ErrStale is what Report.Committed is given for a report whose attempt is no longer current: nothing of it was stored.
+var ErrStale = errors.New("the attempt is no longer current")
 
 // Kind is what a report says.
 type Kind int

@@ -186,9 +186,12 @@ func (s *State) scanned(e Scanned) {
 	}
 }
 
+// Edited reports whether rows that the State holds have been changed by other processes: it is to be replaced.
+func (s *State) Edited(r *store.Refresh) bool { return r.Edits != s.edits }
+
 // refreshed takes in what other processes have written.
 func (s *State) refreshed(r *store.Refresh) {
-	if r.Edits != s.edits {
+	if s.Edited(r) {
 		s.d.Reload = true // rows that are known here have been changed
 		return
 	}

@@ -174,6 +174,7 @@ func (s *State) restart(t *task) {
 	if t.parked {
 		s.unpark(t, "the task was cleared")
 	}
+	s.call(t.stopRequest("the task was cleared", s.now)) // there may be no next try to go on with what it has started
 	t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
 	s.retryLater(t, s.now, 0)
 }

@@ -187,6 +187,11 @@ func (s *State) restarted(t *task, r *executor.Report) bool {
 	switch r.Kind {
 	case executor.Succeeded, executor.Skipped, executor.Failed, executor.Deferred, executor.Rescheduled,
 		executor.Interrupted, executor.Fired:
+		if r.Kind == executor.Deferred { // nobody is going to wait for what it has started
+			left := t.instance()
+			left.Deferral = r.Deferral
+			s.call(dag.StopRequest(&left, "the task was cleared", s.now))
+		}
 		t.row.setError(r.Error)
 		t.row.MaxTries = max(t.row.MaxTries, t.row.TryNumber)
 		s.retryLater(t, s.at(r), 0)

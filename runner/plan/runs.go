@@ -431,7 +431,10 @@ func (s *State) stop(t *task, reason string) bool {
 		s.d.Effects = append(s.d.Effects, Kill{a, reason})
 	case t.parked:
 		s.unpark(t, reason)
-	default:
+	case t.row.QueuedAt == 0, t.row.State == dag.StateUpForRetry:
+		return false
+	default: // between two hands: its wait is over, or the process that held it has died
+		s.call(t.stopRequest(reason, s.now))
 		return false
 	}
 	s.call(t.stopRequest(reason, s.now))

@@ -198,6 +198,7 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		s.load(snap, nil)
 		return s
 	}
+	lost = lost || !old.stepped // what its New has decided was not released either
 	s.stopping, s.scannedAll, s.seq, s.lastCallback = old.stopping, old.scannedAll, old.seq, old.lastCallback
 	s.out = newHolding(&old.out, lost)
 	s.load(snap, newSurvivor(old, lost))

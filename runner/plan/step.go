@@ -193,6 +193,9 @@ func (s *State) flush() {
 	for i, r := range s.dirtyRuns {
 		s.dirtyRuns[i] = nil
 		c.Runs = append(c.Runs, store.RunChange{New: r.fresh, From: r.saved, Run: r.row})
+		if edits := s.edits; r.row.State.Finished() {
+			c.Edits = &edits
+		}
 		r.dirty, r.fresh, r.saved = false, false, r.row.State
 	}
 	s.dirtyRuns = s.dirtyRuns[:0]

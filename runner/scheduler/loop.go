@@ -18,25 +18,15 @@ func (s *Scheduler) loop() {
 	defer func() { s.end(err) }()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var used []item
 	for {
-		batch, hinted := s.inbox.take(used)
-		now := s.opts.Now()
-		if s.due(now, &s.nextRefresh, s.opts.RefreshEvery) || hinted {
-			batch = s.refresh(batch)
-		}
-		if len(s.answers) > 0 {
-			batch = append(s.answers, batch...)
-			s.answers = nil
-		}
-		if err = s.round(batch); err != nil {
+		var pause time.Duration
+		if pause, err = s.Turn(); err != nil {
 			return
 		}
-		used = batch
 		if len(s.answers) > 0 {
 			continue
 		}
-		timer.Reset(s.pause())
+		timer.Reset(pause)
 		select {
 		case <-s.inbox.signal:
 		case <-timer.C:
@@ -46,6 +36,31 @@ func (s *Scheduler) loop() {
 			}
 		}
 	}
+}
+
+// Turn makes one round with everything that the inbox holds, and returns how long the scheduler may sleep then, unless
+// something is handed over. An error is the scheduler's end. Turns are made by one goroutine: the scheduler's own after
+// Start, the caller's after Begin.
+func (s *Scheduler) Turn() (time.Duration, error) {
+	batch, hinted := s.inbox.take(s.used)
+	if s.due(s.opts.Now(), &s.nextRefresh, s.opts.RefreshEvery) || hinted {
+		var err error
+		if batch, err = s.refresh(batch); err != nil {
+			return 0, err
+		}
+	}
+	if len(s.answers) > 0 {
+		batch = append(s.answers, batch...)
+		s.answers = nil
+	}
+	if err := s.round(batch); err != nil {
+		return 0, err
+	}
+	s.used = batch
+	if len(s.answers) > 0 {
+		return 0, nil
+	}
+	return s.pause(), nil
 }
 
 // end closes everything that waits for the loop.
@@ -89,14 +104,23 @@ func (s *Scheduler) pause() time.Duration {
 }
 
 // refresh adds what other processes have written to a batch. It is read between two commits, so that it is never older
-// than what the plan knows of its own doing.
-func (s *Scheduler) refresh(batch []item) []item {
+// than what the plan knows of its own doing. After an edit the state is loaded again before it decides about the batch:
+// a report about a task that people have ended is stale, and who gave it has something to stop.
+func (s *Scheduler) refresh(batch []item) ([]item, error) {
 	r, err := s.opts.Store.EngineRefresh(s.ctx)
 	if err != nil {
 		s.log.Warn("cannot read what other processes have written; it is tried again", "error", err)
-		return batch
+		return batch, nil
 	}
-	return append(batch, item{event: plan.Refreshed{Refresh: *r}})
+	if s.state.Edited(r) {
+		if err := s.rebuild(false); err != nil {
+			for _, i := range batch {
+				i.answer(err)
+			}
+			return nil, err
+		}
+	}
+	return append(batch, item{event: plan.Refreshed{Refresh: *r}}), nil
 }
 
 // round decides about a batch, commits, and acts.
@@ -171,7 +195,7 @@ func (s *Scheduler) answerBatch(batch []item, owner, stale []int, skip int) {
 	}
 	for i := range batch {
 		if dropped[i] {
-			batch[i].answer(ErrStale)
+			batch[i].answer(executor.ErrStale)
 		} else {
 			batch[i].answer(nil)
 		}

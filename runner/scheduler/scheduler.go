@@ -67,13 +67,8 @@ const (
 	defaultDrain     = 5 * time.Second
 )
 
-// Errors that a report's Committed may be given.
-var (
-	// ErrStale: the report's attempt is no longer current; nothing of it was stored.
-	ErrStale = errors.New("the attempt is no longer current")
-	// ErrStopped: the scheduler has stopped and takes no more reports.
-	ErrStopped = errors.New("the scheduler has stopped")
-)
+// ErrStopped is what a report's Committed is given when the scheduler has stopped and takes no more reports.
+var ErrStopped = errors.New("the scheduler has stopped")
 
 // Scheduler is the active scheduler. Make it with New; Start it once.
 type Scheduler struct {
@@ -103,6 +98,7 @@ type Scheduler struct {
 	nextBeat    time.Time
 	wake        time.Time
 	answers     []item // go before the inbox in the next round
+	used        []item // of the round before, for its memory
 	reloads     int    // in a row
 	settled     bool   // parked is closed
 }
@@ -135,6 +131,17 @@ func New(opts Options) *Scheduler {
 // Start loads the state, starts the executor and the trigger loop, and goes on with what is unfinished. It returns when
 // everything runs in the background. ctx limits the start only. Start and Stop are not to be called at the same time.
 func (s *Scheduler) Start(ctx context.Context) error {
+	if err := s.Begin(ctx); err != nil {
+		return err
+	}
+	s.running = true
+	go s.loop()
+	return nil
+}
+
+// Begin is Start for a simulation, which makes the scheduler's turns itself. Such a scheduler has no Stop: it is
+// forgotten, as in a crash.
+func (s *Scheduler) Begin(ctx context.Context) error {
 	if s.started {
 		return errors.New("scheduler: started twice")
 	}
@@ -161,8 +168,6 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	host, _ := os.Hostname() // for display; "" will do
 	s.beat = store.Heartbeat{Host: host, PID: os.Getpid(), StartedAt: now.UTC()}
 	s.nextRefresh = now.Add(s.opts.RefreshEvery)
-	s.running = true
-	go s.loop()
 	return nil
 }
 

@@ -403,7 +403,7 @@ func TestStaleReportsAreRefused(t *testing.T) {
 	a := ti.Attempt()
 	got := make(chan error, 2)
 	h.Report(executor.Report{Attempt: a, Kind: executor.Succeeded, Committed: func(err error) { got <- err }})
-	if err := <-got; !errors.Is(err, scheduler.ErrStale) {
+	if err := <-got; !errors.Is(err, executor.ErrStale) {
 		t.Errorf("stale report got %v", err)
 	}
 	h.halt()

@@ -164,6 +164,8 @@ func (w *Worker) conclude(ctx context.Context, h *attempt.Handle, c *call) execu
 		return w.fail(ctx, h, c, killed.Reason, cause)
 	case errors.Is(cause, operators.ErrKilled):
 		return w.fail(ctx, h, c, cause.Error(), cause)
+	case errors.Is(c.err, executor.ErrStale): // others have ended the task, and their kill is on its way
+		return w.fail(ctx, h, c, c.err.Error(), c.err)
 	case c.err == nil, cause == nil:
 		unstopped := ""
 		if d := h.Work().Instance.Deferral; c.err != nil && d != nil && d.TimedOut {

@@ -175,6 +175,31 @@ func TestDefers(t *testing.T) {
 	})
 }
 
+// An attempt whose task is ended by others while it pushes a value stops what it has started: no kill reaches it any more.
+func TestStalePushStopsWhatWasStarted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	stops := 0
+	b.op.OnExecute = func(ctx context.Context, t operators.Task) (operators.Result, error) {
+		return operators.Result{}, t.XComPush(ctx, "key", 1)
+	}
+	b.op.OnStop = func(context.Context, operators.Task, string, *triggers.Trigger) error {
+		stops++
+		return nil
+	}
+	b.rec.OnReport = func(r executor.Report) error {
+		if r.Kind == executor.Pushed {
+			return executor.ErrStale
+		}
+		return nil
+	}
+	w := attempttest.Work("t", "deferring", nil)
+	b.Run(t.Context(), &w, b.rec)
+	if stops != 1 {
+		t.Errorf("stopped %d times, want once", stops)
+	}
+}
+
 func TestDeferringNeedsResume(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -15,6 +15,9 @@ func (s *Store) EngineCommit(ctx context.Context, c *store.Changes) error {
 		return nil
 	}
 	return s.write(ctx, "commit", func(t *transaction) error {
+		if err := t.knowsEdits(c.Edits); err != nil {
+			return err
+		}
 		if err := t.putDags(c, s.options.Now); err != nil {
 			return err
 		}
@@ -49,6 +52,21 @@ func (s *Store) EngineCommit(ctx context.Context, c *store.Changes) error {
 		}
 		return nil
 	})
+}
+
+// knowsEdits refuses a batch that does not know of the latest edit; nil is no condition.
+func (t *transaction) knowsEdits(known *int64) error {
+	if known == nil {
+		return nil
+	}
+	r, err := t.first(editGetSQL)
+	if err != nil || r == nil {
+		return err
+	}
+	if edits := int64(r.int(0)); edits != *known {
+		return fmt.Errorf("%w: there have been %d edits, expected %d", store.ErrConflict, edits, *known)
+	}
+	return nil
 }
 
 func (t *transaction) putDags(c *store.Changes, now func() time.Time) error {

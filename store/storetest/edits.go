@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -46,6 +47,14 @@ func testClear(t *testing.T, s store.Store) {
 	if after.Edits <= before.Edits {
 		t.Errorf("an edit is not counted: %d, then %d", before.Edits, after.Edits)
 	}
+
+	// A batch that does not know of it is refused when it says what it knows.
+	beat := &store.Heartbeat{Host: "h", StartedAt: Time(9), At: Time(9)}
+	err = s.EngineCommit(t.Context(), &store.Changes{Edits: &before.Edits, Heartbeat: beat})
+	if !errors.Is(err, store.ErrConflict) {
+		t.Errorf("a batch that does not know of an edit: %v, want ErrConflict", err)
+	}
+	Commit(t, s, &store.Changes{Edits: &after.Edits, Heartbeat: beat})
 
 	// What runs is told to end; nothing is archived before it has.
 	busy := *got

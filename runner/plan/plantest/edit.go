@@ -35,6 +35,7 @@ func (s *Store) EditApply(_ context.Context, e *store.Edit) error {
 	}
 	for _, m := range e.Tasks {
 		t := s.tasks[m.Key]
+		s.requestStop(&t, "the task was marked "+string(m.State), e.At)
 		if t.State != dag.StateDeferred {
 			t.Deferral = nil
 		}
@@ -72,6 +73,7 @@ func (s *Store) clearTask(c store.ClearTask, at time.Time) {
 			return
 		}
 	}
+	s.requestStop(&t, "the task was cleared", at)
 	if t.TryNumber > 0 {
 		old := t
 		if old.EndDate.IsZero() {
@@ -84,6 +86,28 @@ func (s *Store) clearTask(c store.ClearTask, at time.Time) {
 		Key: t.Key, TryNumber: t.TryNumber, MaxTries: t.MaxTries, Operator: t.Operator, Pool: t.Pool, PoolSlots: t.PoolSlots,
 		Priority: t.Priority, Note: t.Note,
 	}
+}
+
+// requestStop asks for what an attempt has started to be stopped, when there is one that is taken away.
+func (s *Store) requestStop(ti *dag.TaskInstance, reason string, at time.Time) {
+	switch ti.State {
+	case dag.StateScheduled, dag.StateQueued, dag.StateRunning, dag.StateRestarting, dag.StateDeferred, dag.StateUpForReschedule:
+		if ti.TryNumber > 0 {
+			c := dag.StopRequest(ti, reason, at)
+			s.stops--
+			c.ID = s.stops
+			s.callbacks = append(s.callbacks, c)
+		}
+	}
+}
+
+// TaskInstanceGet implements store.TaskInstances.
+func (s *Store) TaskInstanceGet(_ context.Context, key dag.Key) (*dag.TaskInstance, error) {
+	t, ok := s.Task(key)
+	if !ok {
+		return nil, fmt.Errorf("task instance %s: %w", key, store.ErrNotFound)
+	}
+	return &t, nil
 }
 
 // reopen queues a finished run again.

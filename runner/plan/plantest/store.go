@@ -30,6 +30,7 @@ type Store struct {
 	dags     map[string]store.DagRow
 	pools    map[string]store.Pool
 	versions map[string][]byte
+	decoded  map[string]*dag.DAG // of versions, as far as they have been asked for
 	errors   map[string]store.ImportError
 	runs     map[dag.RunKey]dag.Run
 	byDag    map[string][]dag.RunKey
@@ -40,11 +41,13 @@ type Store struct {
 	order    map[dag.RunKey][]dag.Key
 	history  map[dag.Key][]dag.TaskInstance
 	xcoms    map[dag.Key]map[string]store.XCom
+	previous map[dag.Key]map[string]store.XCom // of earlier tries
 	beat     *store.Heartbeat
 
 	edits     int64
 	backfills []store.Backfill
 	callbacks []dag.CallbackRequest
+	stops     int64 // ID of the latest stop that an edit has asked for, counting down
 	asked     int64
 	events    []dag.AssetEvent
 	requests  []dag.AssetEvent
@@ -61,12 +64,12 @@ type runDate struct {
 // NewStore returns a store with default_pool.
 func NewStore() *Store {
 	return &Store{
-		dags: map[string]store.DagRow{}, versions: map[string][]byte{}, errors: map[string]store.ImportError{},
+		dags: map[string]store.DagRow{}, versions: map[string][]byte{}, decoded: map[string]*dag.DAG{}, errors: map[string]store.ImportError{},
 		pools: map[string]store.Pool{dag.DefaultPool: {Name: dag.DefaultPool, Slots: 128}},
 		runs:  map[dag.RunKey]dag.Run{}, byDag: map[string][]dag.RunKey{}, dates: map[runDate]bool{}, open: map[dag.RunKey]bool{},
 		last:  map[string]dag.RunKey{},
 		tasks: map[dag.Key]dag.TaskInstance{}, order: map[dag.RunKey][]dag.Key{},
-		history: map[dag.Key][]dag.TaskInstance{}, xcoms: map[dag.Key]map[string]store.XCom{},
+		history: map[dag.Key][]dag.TaskInstance{}, xcoms: map[dag.Key]map[string]store.XCom{}, previous: map[dag.Key]map[string]store.XCom{},
 	}
 }
 
@@ -256,6 +259,9 @@ func (s *Store) tasksOf(key dag.RunKey) []dag.TaskInstance {
 }
 
 func (s *Store) version(version string) (*dag.DAG, error) {
+	if d := s.decoded[version]; d != nil {
+		return d, nil
+	}
 	raw, ok := s.versions[version]
 	if !ok {
 		return nil, fmt.Errorf("version %s: %w", version, store.ErrNotFound)
@@ -265,6 +271,7 @@ func (s *Store) version(version string) (*dag.DAG, error) {
 		return nil, err
 	}
 	d.Index()
+	s.decoded[version] = d
 	return d, nil
 }
 
@@ -293,6 +300,9 @@ func (s *Store) EngineCommit(_ context.Context, c *store.Changes) error {
 }
 
 func (s *Store) check(c *store.Changes) error {
+	if c.Edits != nil && *c.Edits != s.edits {
+		return fmt.Errorf("there have been %d edits, not %d: %w", s.edits, *c.Edits, store.ErrConflict)
+	}
 	for _, r := range c.Runs {
 		old, ok := s.runs[r.Run.RunKey]
 		switch {
@@ -331,6 +341,7 @@ func (s *Store) apply(c *store.Changes) error {
 			return err
 		}
 		s.versions[d.Version] = raw
+		delete(s.decoded, d.Version)
 	}
 	for _, d := range c.Dags {
 		if old, ok := s.dags[d.DagID]; ok {
@@ -353,7 +364,7 @@ func (s *Store) apply(c *store.Changes) error {
 		s.put(&r.Run)
 	}
 	for _, k := range c.XComsClear {
-		delete(s.xcoms, k)
+		s.clearXComs(k)
 	}
 	for _, t := range c.Tasks {
 		if t.Gone {
@@ -373,10 +384,7 @@ func (s *Store) apply(c *store.Changes) error {
 		s.history[h.Key] = append(s.history[h.Key], h)
 	}
 	for _, x := range c.XComs {
-		if s.xcoms[x.Key] == nil {
-			s.xcoms[x.Key] = map[string]store.XCom{}
-		}
-		s.xcoms[x.Key][x.Name] = x
+		s.putXCom(x, c)
 	}
 	for _, id := range c.BackfillsDone {
 		for i := range s.backfills {
@@ -512,30 +520,6 @@ func (s *Store) lengths(n plan.Need) (plan.Event, error) {
 	return e, err
 }
 
-// XComGet implements store.XComs.
-func (s *Store) XComGet(_ context.Context, key dag.Key, name string) (*store.XCom, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if x, ok := s.xcoms[key][name]; ok {
-		return &x, nil
-	}
-	return nil, store.ErrNotFound
-}
-
-// XComMapped implements store.XComs.
-func (s *Store) XComMapped(_ context.Context, run dag.RunKey, taskID, name string) ([]store.XCom, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var out []store.XCom
-	for key, values := range s.xcoms {
-		if x, ok := values[name]; ok && key.Run() == run && key.TaskID == taskID && key.MapIndex >= 0 {
-			out = append(out, x)
-		}
-	}
-	slices.SortFunc(out, func(a, b store.XCom) int { return a.MapIndex - b.MapIndex })
-	return out, nil
-}
-
 // SetPaused pauses or unpauses a DAG, as another process would.
 func (s *Store) SetPaused(id string, paused bool) {
 	s.mu.Lock()
@@ -627,13 +611,6 @@ func (s *Store) Tries(key dag.Key) []dag.TaskInstance {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.history[key])
-}
-
-// XCom returns a value.
-func (s *Store) XCom(key dag.Key, name string) json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.xcoms[key][name].Value
 }
 
 // Dag returns the row of a DAG.
