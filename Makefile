@@ -10,7 +10,7 @@ LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 
 export CGO_ENABLED ?= 0
 
-.PHONY: help build run test test-short lint bench bench-peers faults fuzz clean
+.PHONY: help build run test test-short sim lint bench bench-peers faults fuzz clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: ## Install what the tests need and run all of them, race detector on
 
 test-short: ## Run the tests that need nothing but Go
 	go test ./...
+
+sim: ## Play HISTORIES (default 1000000) random histories of the engine; a failure names its seed
+	GUST_SIM_HISTORIES=$(or $(HISTORIES),1000000) go test -count=1 -timeout 0 -run '^TestHistories$$' -v ./runner/simtest
 
 lint: $(LINT) ## Check style, imports and layering
 	CGO_ENABLED=0 $(LINT) run ./...
