@@ -179,6 +179,7 @@ func TestStopAttempt(t *testing.T) {
 			c.ID = int64(i + 1)
 			h.Notify(c)
 			time.Sleep(5 * time.Minute)
+			synctest.Wait()
 			ti.Deferral = nil
 		}
 		h.waits = &dag.Deferral{Kind: "kept", Args: []byte(`{"of":2}`)} // in the row, not in the request
