@@ -10,5 +10,6 @@
 // checked (see invariants).
 //
 // A failure names the seed of its history. GUST_SIM_SEED=<seed> plays that history alone and prints every step;
-// GUST_SIM_HISTORIES sets how many are played, GUST_TEST_FULL=1 plays more of them. `make sim` plays a million.
+// GUST_SIM_HISTORIES sets how many are played and GUST_SIM_FIRST the seed of the first, GUST_TEST_FULL=1 plays more of
+// them. `make sim` plays a million. With GUST_SIM_INVARIANT=<name> only this invariant counts.
 package simtest
