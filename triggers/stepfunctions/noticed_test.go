@@ -17,7 +17,7 @@ import (
 )
 
 // waitsFlag measures with many executions: go test -run TestNoticed -v -waits 100000.
-var waitsFlag = flag.Int("waits", 1_500, "how many executions TestNoticed awaits")
+var waitsFlag = flag.Int("waits", 1_000, "how many executions TestNoticed awaits")
 
 // TestNoticed measures how soon ends are noticed, and with how many calls, within the quotas of us-east-1, for
 // executions that are started at the rate that AWS allows.

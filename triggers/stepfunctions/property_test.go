@@ -38,8 +38,8 @@ func draw(t *rapid.T) course {
 	return course{
 		seed:     rapid.Uint64().Draw(t, "seed"),
 		machines: rapid.IntRange(1, 3).Draw(t, "machines"),
-		own:      rapid.IntRange(1, 80).Draw(t, "own"),
-		foreign:  rapid.SampledFrom([]int{0, 0, 10, 300}).Draw(t, "foreign"),
+		own:      rapid.IntRange(1, 50).Draw(t, "own"),
+		foreign:  rapid.SampledFrom([]int{0, 0, 10, 150}).Draw(t, "foreign"),
 		page:     rapid.SampledFrom([]int{1, 3, 10, 0}).Draw(t, "page"),
 		lag:      time.Duration(rapid.IntRange(0, 10).Draw(t, "lag")) * time.Second,
 		throttle: rapid.SampledFrom([]float64{0, 0, 0.1, 0.6}).Draw(t, "throttle"),

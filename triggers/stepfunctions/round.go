@@ -144,11 +144,20 @@ func (r *round) step(pending []*look) bool {
 	return r.sweep(pending)
 }
 
-// gathered reports whether the waits that the next sweep is for have come a moment early, as the loop gathers them.
+// gathered reports whether the waits that the next sweep is for have come: a moment early, as the loop gathers them, or
+// because the last sweep began without them.
 func (r *round) gathered(pending []*look) bool {
-	soon := min(r.group.period/4, time.Second)
-	return !r.now.Add(soon).Before(r.group.tick) && float64(len(pending)) >= r.group.waits/4
+	n := float64(len(pending))
+	if n > r.group.waits*3/2+comfortable {
+		return true
+	}
+	soon := min(r.group.period/4, early)
+	return !r.now.Add(soon).Before(r.group.tick) && n >= r.group.waits/4
 }
+
+// early is how long before its time a sweep may begin. It is less than the time over which the loop gathers waits, so that
+// those that are due with the sweep are there.
+const early = 400 * time.Millisecond
 
 // describe describes executions as far as the quota has tokens, several at a time. Looks that got none stay pending.
 func (r *round) describe(looks []*look) {
