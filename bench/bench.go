@@ -87,7 +87,7 @@ var profiles = map[string]profile{
 		idle: 4 * time.Second, parked: []int{1000, 10_000}, rest: time.Second, beside: 10_000,
 		files: []int{100, 1000}, dags: []int{100, 1000}, waits: quickWaits},
 	"full": {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, callables: 1000, executions: 20_000, waiting: 100_000,
-		idle: 30 * time.Second, parked: []int{10_000, 100_000, 1_000_000}, rest: 5 * time.Second, beside: 100_000,
+		idle: 30 * time.Second, parked: []int{10_000, 100_000, 1_000_000}, rest: 45 * time.Second, beside: 100_000,
 		files: []int{100, 1000, 10_000}, dags: []int{100, 1000, 10_000}, waits: fullWaits, fleetRuns: 1000},
 }
 

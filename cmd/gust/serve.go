@@ -76,9 +76,13 @@ func (c *cli) serve(cmd *cobra.Command, standalone bool, trigger []string) error
 	return errors.Join(failure, c.stop(d, cfg))
 }
 
+// firstLooks is the time in which the waits of the last life are looked at first, which leaves a lot of unused memory.
+const firstLooks = 30 * time.Second
+
 // attend waits until the daemon is to stop, or has to.
 func (c *cli) attend(ctx context.Context, d *app.Daemon, shown <-chan error) error {
 	recovered := d.Recovered()
+	var looked <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -90,7 +94,10 @@ func (c *cli) attend(ctx context.Context, d *app.Daemon, shown <-chan error) err
 			if n := d.Parked(); n > 0 {
 				d.Log.Info("the waits of the last life are parked again", "waits", n)
 				footprint.Release()
+				looked = time.After(firstLooks)
 			}
+		case <-looked:
+			footprint.Release()
 		case failure := <-shown:
 			if failure != nil {
 				return failure
