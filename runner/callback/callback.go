@@ -253,7 +253,7 @@ func (l *Loop) stopAttempt(ctx context.Context, c *dag.CallbackRequest, w *execu
 }
 
 // concerned builds the work of a callback: its operator in the place of the task that it is about. There is none when an
-// attempt is to be stopped that was not deferred, and another one has begun: what it had started is that one's now.
+// attempt is to be stopped that was not deferred, and another one goes on: what it had started is that one's now.
 func (l *Loop) concerned(ctx context.Context, c *dag.CallbackRequest) (*executor.Work, error) {
 	run, err := l.opts.Store.RunGet(ctx, c.Run())
 	if err != nil {
@@ -277,7 +277,8 @@ func (l *Loop) concerned(ctx context.Context, c *dag.CallbackRequest) (*executor
 		if err != nil {
 			return nil, err
 		}
-		if c.Callback.Event == dag.StopAttempt && wait == nil && ti.TryNumber != c.TryNumber {
+		another := ti.TryNumber != c.TryNumber && !ti.State.Finished()
+		if c.Callback.Event == dag.StopAttempt && wait == nil && another {
 			return nil, nil
 		}
 		instance = *ti

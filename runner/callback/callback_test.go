@@ -28,6 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type house struct {
 	*callback.Loop
 	operator string        // of the task
+	state    dag.State     // of the task
 	waits    *dag.Deferral // what the rows of attempts say that they wait for
 	mu       sync.Mutex
 	done     []int64
@@ -61,7 +62,7 @@ func (h *house) RunGet(_ context.Context, key dag.RunKey) (*dag.Run, error) {
 }
 
 func (h *house) TaskInstanceGet(_ context.Context, key dag.Key) (*dag.TaskInstance, error) {
-	return &dag.TaskInstance{Key: key, TryNumber: 5}, nil
+	return &dag.TaskInstance{Key: key, TryNumber: 5, State: h.state}, nil
 }
 
 // WaitsGet finds the wait of the try that is stored.
@@ -192,6 +193,27 @@ func TestStopAttempt(t *testing.T) {
 		want := []string{`d.t r try 2 marked wait{"of":1}`, "d.t r try 5 marked", `d.t r try 3 marked kept{"of":2}`}
 		if !slices.Equal(stopped, want) || !slices.Equal(h.finished(), []int64{1, 2, 3, 4}) {
 			t.Errorf("stopped %q, done %v", stopped, h.finished())
+		}
+	})
+}
+
+// TestStopAttemptOfAFinishedTask: when no try goes on any more, what an earlier one has started is nobody else's.
+func TestStopAttemptOfAFinishedTask(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stops := 0
+		h := &house{operator: "deferring", state: dag.StateSkipped}
+		h.begin(t, &attempttest.Op{OnStop: func(context.Context, operators.Task, string, *triggers.Trigger) error {
+			stops++
+			return nil
+		}})
+		c := dag.StopRequest(&dag.TaskInstance{Key: request(0, "").Key, TryNumber: 4, Operator: "deferring"}, "cleared", time.Now())
+		c.ID = 1
+		h.Notify(c)
+		time.Sleep(time.Minute)
+		h.stop(t)
+		if stops != 1 {
+			t.Errorf("stopped %d times, want once", stops)
 		}
 	})
 }

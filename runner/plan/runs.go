@@ -431,9 +431,9 @@ func (s *State) stop(t *task, reason string) bool {
 		s.d.Effects = append(s.d.Effects, Kill{a, reason})
 	case t.parked:
 		s.unpark(t, reason)
-	case t.row.QueuedAt == 0, t.row.State == dag.StateUpForRetry:
+	case t.row.QueuedAt == 0 && t.row.TryNumber <= 1, t.row.State == dag.StateUpForRetry:
 		return false
-	default: // between two hands: its wait is over, or the process that held it has died
+	default: // between two hands: its wait is over, its process has died, or it was to go on with what a try before it left
 		s.call(t.stopRequest(reason, s.now))
 		return false
 	}

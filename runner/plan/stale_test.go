@@ -90,3 +90,25 @@ func TestRunDoesNotEndOverAnEdit(t *testing.T) {
 		t.Errorf("%d attempts out, want that of the cleared task", len(w.out))
 	}
 }
+
+// A try that has not begun would have gone on with what the try before it left: that is to be stopped in its place.
+func TestTimeoutStopsWhatTheTryBeforeLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, plan.Config{Slots: 1})
+	w.step(load(plantest.Build("d timeout=1h\na retries=1\nb")))
+	w.now = epoch.Add(time.Minute)
+	w.trigger(manual("d", "r", epoch))
+	key := dag.Key{DagID: "d", RunID: "r", TaskID: "a", MapIndex: -1}
+	w.report(executor.Report{Attempt: w.try(key), Kind: executor.Failed, Error: "waited too long"}) // b has the slot
+	w.now = w.now.Add(time.Minute)
+	w.step()
+	w.now = w.now.Add(2 * time.Hour)
+	w.step()
+	tries := map[string]int{}
+	for _, c := range w.notified {
+		tries[c.TaskID] = c.TryNumber
+	}
+	if tries["a"] != 2 || tries["b"] != 1 {
+		t.Errorf("to be stopped, by task: %v", tries)
+	}
+}
