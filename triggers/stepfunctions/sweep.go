@@ -25,6 +25,8 @@ type sweep struct {
 	pages int
 	// auditPages of them listed running executions beside the ended ones.
 	auditPages int
+	// cut: the sweep ended early, and what it has not found is described.
+	cut bool
 	// covered is the start down to which a listing shows every execution that is waited for, whether it runs or has ended.
 	covered time.Time
 	// joined are the executions that were due when the sweep began, with what it has found of them.
@@ -134,9 +136,10 @@ func (r *round) sweep(pending []*look) bool {
 				return r.listingFailed(err, due)
 			}
 			if r.tooLong(s) {
-				r.settle(s, due, false)
+				s.cut = true
 				r.drop()
-				return false
+				r.finish(s, due)
+				return true
 			}
 		}
 	}
@@ -287,7 +290,7 @@ func (r *round) finish(s *sweep, due map[string][]*look) {
 	g.sweep = nil
 	g.period = r.period(r.looks, s)
 	g.tick = maxTime(s.begun.Add(g.period), r.now.Add(leastSweep))
-	if s.audits {
+	if s.audits && !s.cut {
 		g.audited = s.begun
 	}
 	r.settle(s, due, true)
@@ -297,7 +300,7 @@ func (r *round) finish(s *sweep, due map[string][]*look) {
 		for _, l := range looks {
 			switch {
 			case l.done:
-			case l.start.Before(s.choice.cutoff):
+			case l.start.Before(s.choice.cutoff), s.cut && joined:
 				absent = append(absent, l)
 			case !joined:
 				late = append(late, l)
