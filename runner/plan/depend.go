@@ -8,8 +8,8 @@ import (
 
 // examineTask asks whether a task without a state may run now, or is finished without running.
 func (s *State) examineTask(t *task) {
-	if t.row.State != dag.StateNone || t.run.row.State != dag.RunRunning {
-		return
+	if t.row.State != dag.StateNone || t.expanded || t.run.row.State != dag.RunRunning {
+		return // expanded: fail_fast has ended its instances since it was put on the list
 	}
 	switch v := t.verdict(); {
 	case v.Set == dag.StateSkipped && t.spec.WaitForPastBeforeSkipping && t.pastReason() != "":
