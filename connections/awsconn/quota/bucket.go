@@ -32,6 +32,7 @@ type bucket struct {
 	tokens    float64
 	rate      float64
 	at        time.Time // of tokens and rate
+	underWay  float64   // calls that are not answered
 	throttled time.Time // the last time
 	queues    [2][]*waiter
 	timer     *time.Timer
@@ -55,12 +56,22 @@ func (b *bucket) settle() {
 		b.at = now
 		return
 	}
-	b.tokens = min(b.tokens+passed*b.rate, b.size.Bucket)
+	b.tokens = min(b.tokens+passed*b.rate, b.full())
 	if b.rate < b.size.Refill {
 		since := max(now.Sub(b.throttled)-quiet, 0).Seconds()
 		b.rate = min(b.rate+min(passed, since)*raised*b.size.Refill, b.size.Refill)
 	}
 	b.at = now
+}
+
+// full is how many tokens there can be. A call that is under way counts as made just now: the service's bucket gets its
+// token back only after the call has come there, which may take a while.
+func (b *bucket) full() float64 { return b.size.Bucket - b.underWay }
+
+// grant takes a token for a call.
+func (b *bucket) grant() {
+	b.tokens--
+	b.underWay++
 }
 
 // floor is what the background leaves.
@@ -82,7 +93,7 @@ func (b *bucket) take(ctx context.Context, c class, wait bool) error {
 	b.mu.Lock()
 	b.settle()
 	if missing := b.missing(c); missing <= 0 && len(b.queues[foreground]) == 0 && (c == foreground || len(b.queues[c]) == 0) {
-		b.tokens--
+		b.grant()
 		b.mu.Unlock()
 		return nil
 	} else if !wait {
@@ -111,19 +122,21 @@ func (b *bucket) take(ctx context.Context, c class, wait bool) error {
 	return nil // granted at the same moment
 }
 
-// arm sees to it that the next waiter is served when its token is there.
+// arm sees to it that the next waiter is served when its token is there. While calls under way keep the bucket from being
+// refilled, that is not before one of them is answered.
 func (b *bucket) arm() {
 	c := foreground
 	if len(b.queues[c]) == 0 {
 		c = background
 	}
-	if len(b.queues[c]) == 0 {
+	missing := b.missing(c)
+	if len(b.queues[c]) == 0 || missing > 0 && b.tokens >= b.full() {
 		if b.timer != nil {
 			b.timer.Stop()
 		}
 		return
 	}
-	after := time.Duration(max(b.missing(c), 0)/b.rate*float64(time.Second)) + time.Microsecond
+	after := time.Duration(max(missing, 0)/b.rate*float64(time.Second)) + time.Microsecond
 	if b.timer == nil {
 		b.timer = time.AfterFunc(after, b.serve)
 	} else {
@@ -138,7 +151,7 @@ func (b *bucket) serve() {
 	b.settle()
 	for c := range b.queues {
 		for len(b.queues[c]) > 0 && b.missing(class(c)) <= 0 {
-			b.tokens--
+			b.grant()
 			close(b.queues[c][0].granted)
 			b.queues[c] = b.queues[c][1:]
 		}
@@ -151,14 +164,17 @@ func (b *bucket) answered(outcome string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.counts[outcome]++
-	if outcome != Throttled || !b.limited() {
+	if !b.limited() {
 		return
 	}
 	b.settle()
-	b.tokens = min(b.tokens, 0) // the service's bucket is empty
-	if now := b.now(); now.Sub(b.throttled) >= time.Second {
-		b.rate = max(b.rate*lowered, b.size.Refill*least)
-		b.throttled = now
+	b.underWay--
+	if outcome == Throttled {
+		b.tokens = min(b.tokens, 0) // the service's bucket is empty
+		if now := b.now(); now.Sub(b.throttled) >= time.Second {
+			b.rate = max(b.rate*lowered, b.size.Refill*least)
+			b.throttled = now
+		}
 	}
 	b.arm()
 }

@@ -137,8 +137,10 @@ func (q *Quotas) Do(ctx context.Context, s Scope, operation string, call func() 
 	if err := b.take(ctx, m.class, m.wait); err != nil {
 		return err
 	}
+	outcome := Failed // of a call that panics: it is not under way for ever
+	defer func() { b.answered(outcome) }()
 	err := call()
-	b.answered(outcomeOf(ctx, err))
+	outcome = outcomeOf(ctx, err)
 	return err
 }
 
