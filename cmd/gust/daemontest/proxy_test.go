@@ -50,11 +50,12 @@ type proxy struct {
 	client  *http.Client
 	victim  atomic.Pointer[daemon] // whom it kills
 
-	mu     sync.Mutex
-	faults []*apiFault
-	key    string // the access key that has not expired; "" is any
-	calls  map[string]int
-	hits   map[string]int // faults that hit
+	mu      sync.Mutex
+	faults  []*apiFault
+	key     string // the access key that has not expired; "" is any
+	calls   map[string]int
+	hits    map[string]int // faults that hit
+	refused int            // calls that the service itself has throttled
 }
 
 func newProxy(t testing.TB, backend string) *proxy {
@@ -187,6 +188,11 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request, body []byte, wha
 		p.kill()
 		cut(w)
 		return
+	}
+	if res.StatusCode == http.StatusBadRequest && bytes.Contains(answer, []byte("ThrottlingException")) {
+		p.mu.Lock()
+		p.refused++
+		p.mu.Unlock()
 	}
 	for name, values := range res.Header {
 		w.Header()[name] = values
