@@ -11,9 +11,9 @@
 //
 // TestFaults draws faults from a table (faultKinds) and has them happen to a daemon at work: kills at commits and at API
 // calls, lost answers, throttling, slow services and names, expired credentials, wrong clocks, full disks, busy databases,
-// and people who clear, mark, stop and redrive. In the end, and where it is possible after each fault, the invariants must
-// hold; they are functions of what the database, the service and a journal of the tasks tell (past), and each is shown to
-// see a forged violation.
+// and people who clear, mark, stop, redrive, and end waits. In the end, and where it is possible after each fault, the
+// invariants must hold; they are functions of what the database, the service and a journal of the tasks tell (past), and
+// each is shown to see a forged violation.
 //
 // Three things stand around the daemon:
 //

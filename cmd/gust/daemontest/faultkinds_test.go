@@ -51,6 +51,8 @@ var faultKinds = []faultKind{
 	{"mark a task", 5, (*harness).markTask},
 	{"mark a run", 2, (*harness).markRun},
 	{"stop and redrive an awaited execution", 3, (*harness).redriveAwaited},
+	{"fire waits", 5, (*harness).fireWaits},
+	{"cancel waits", 5, (*harness).cancelWaits},
 }
 
 // kind draws a kind of fault.
@@ -274,13 +276,25 @@ func (h *harness) meddle(do func(a *app.App, run dag.RunKey) string) (told strin
 			told = run.DagID + " " + run.RunID + ": " + do(a, run)
 		}
 	})
+	return told + h.perhapsKill()
+}
+
+// perhapsKill kills the daemon while it follows what people have done, or gives it all the time it takes.
+func (h *harness) perhapsKill() string {
 	if h.rng.IntN(2) == 0 {
-		return told // with all the time it takes
+		return ""
 	}
 	after := time.Duration(h.rng.Int64N(int64(20 * time.Millisecond)))
 	pause(after)
 	h.d.kill()
-	return told + "; killed " + after.String() + " later"
+	return "; killed " + after.String() + " later"
+}
+
+// shortlyOrNever gives work a moment to get to where ok.
+func (h *harness) shortlyOrNever(ok func() bool) {
+	for limit := time.Now().Add(200 * time.Millisecond); !ok() && time.Now().Before(limit); {
+		pause(5 * time.Millisecond)
+	}
 }
 
 // meddleWithAll takes note that every unfinished run may end otherwise.
@@ -358,7 +372,7 @@ func (h *harness) redriveAwaited() string {
 	h.t.Helper()
 	for _, e := range h.executions() {
 		f := strings.Fields(e.by)
-		if e.status != "RUNNING" || len(f) < 2 || f[0] == "held" {
+		if e.status != "RUNNING" || len(f) < 2 || f[0] == "held" || f[0] == "endless" {
 			continue
 		}
 		h.meddled[dag.RunKey{DagID: f[0], RunID: f[1]}] = true

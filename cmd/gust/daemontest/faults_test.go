@@ -49,6 +49,7 @@ type harness struct {
 	counts  map[string]int
 	meddled map[dag.RunKey]bool
 	marked  map[dag.Key]bool
+	asked   map[dag.Attempt]asked
 
 	mu      sync.Mutex
 	started map[string]int // by ARN, as the service tells
@@ -79,7 +80,7 @@ func newHarness(t *testing.T) *harness {
 	t.Helper()
 	h := &harness{
 		crash: newCrash(t), counts: map[string]int{}, meddled: map[dag.RunKey]bool{}, marked: map[dag.Key]bool{},
-		started: map[string]int{},
+		started: map[string]int{}, asked: map[dag.Attempt]asked{},
 	}
 	h.mounted = h.smallHome("512m")
 	h.all, h.menu = faultPipelines(), faultMenu
@@ -252,6 +253,7 @@ func (h *harness) settle() {
 			}
 		}()
 		h.await("the end of all runs", func() bool {
+			h.endEndless(a)
 			busy = h.runs(a, store.RunListParams{States: []dag.RunState{dag.RunQueued, dag.RunRunning}})
 			ticks := h.runs(a, store.RunListParams{DagID: "ticks"})
 			select {
@@ -264,7 +266,7 @@ func (h *harness) settle() {
 	})
 	// Stopping goes on for a moment after a run's end. What nobody stops is for the invariants.
 	for limit := time.Now().Add(patience); time.Now().Before(limit); pause(100 * time.Millisecond) {
-		if len((&past{executions: h.executions()}).abandoned()) == 0 {
+		if len((&past{executions: h.executions(), asked: h.asked}).abandoned()) == 0 {
 			return
 		}
 	}
@@ -274,7 +276,7 @@ func (h *harness) settle() {
 func (h *harness) gather() *past {
 	h.t.Helper()
 	p := h.past(h.executions())
-	p.meddled, p.marked = h.meddled, h.marked
+	p.meddled, p.marked, p.asked, p.requestedEnds = h.meddled, h.marked, h.asked, h.requestedEnds()
 	// Somebody else's work at a child's parent is work at the child.
 	for i := range p.runs {
 		if r := &p.runs[i]; h.all[r.DagID].inner {
@@ -293,6 +295,9 @@ func (h *harness) executions() []execution { return h.executionsAt(h.service.End
 // stories tells what the logs have to say about executions that nobody ended.
 func (h *harness) stories(p *past) {
 	h.t.Helper()
+	if len(p.abandoned()) == 0 {
+		return
+	}
 	for _, e := range p.executions {
 		f := strings.Fields(e.by)
 		if e.status != "RUNNING" || len(f) < 3 {

@@ -61,7 +61,7 @@ func faultPipelines() map[string]pipeline {
 		run: dag.RunSuccess, waits: map[string]bool{"hold": true},
 		tasks: map[string]end{"hold": {dag.StateFailed, 2}, "after": done},
 	}
-	all["narrow"] = narrow()
+	all["narrow"], all["endless"] = narrow(), endless()
 	return all
 }
 
@@ -101,6 +101,6 @@ func pulledARN(task string) string {
 
 // faultMenu are the DAGs that are triggered, in turn.
 var faultMenu = []string{
-	"orders", "waits", "mapped", "retries", "mend", "held", "narrow", "waits", "parent", "fan", "narrow", "mapped", "doomed",
-	"mend",
+	"orders", "waits", "mapped", "retries", "mend", "held", "endless", "narrow", "waits", "parent", "fan", "narrow", "mapped",
+	"doomed", "mend",
 }

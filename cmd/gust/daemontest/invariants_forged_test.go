@@ -58,6 +58,12 @@ func TestInvariantsSeeWhatIsBroken(t *testing.T) {
 		t.Fatalf("a good past is called broken: %q", broken)
 	}
 	run := dag.RunKey{DagID: "d", RunID: "r"}
+	own := goodPast() // ended by somebody, before its execution
+	own.executions[1].status = "RUNNING"
+	own.asked = map[dag.Attempt]asked{{Key: key(run, "start"), TryNumber: 2}: fired}
+	if broken := own.broken(); len(broken) > 0 {
+		t.Fatalf("what people have done is called broken: %q", broken)
+	}
 	for name, c := range map[string]struct {
 		forge func(*past)
 		want  string
@@ -87,7 +93,17 @@ func TestInvariantsSeeWhatIsBroken(t *testing.T) {
 		"an attempt begins twice in one life": {func(p *past) { p.journal[1].life = 0 }, "began twice in the life of daemon 0"},
 		"an attempt begins after its end":     {func(p *past) { p.journal[1].known = true }, "began again after its end was stored"},
 		"an attempt gets lost":                {func(p *past) { p.ended = nil }, "began and never ended"},
-		"a pool overflows":                    {func(p *past) { p.limits = []string{"pool narrow has 2 slots, 3 are taken"} }, "3 are taken"},
+		"a request to end a wait is overlooked": {func(p *past) { p.requestedEnds = []string{"d r start 2"} },
+			`nobody has looked at the end that was asked for the wait of "d r start 2"`},
+		"a cancelled wait's execution goes on": {func(p *past) {
+			p.executions[1].status = "RUNNING"
+			p.asked = map[dag.Attempt]asked{{Key: key(run, "start"), TryNumber: 2}: {}}
+		}, "is RUNNING although nobody waits for it"},
+		"a cancelled wait ends well": {func(p *past) {
+			p.executions[1].status = "ABORTED"
+			p.asked = map[dag.Attempt]asked{{Key: key(run, "start"), TryNumber: 2}: {}}
+		}, "is success, its executions are [FAILED ABORTED]"},
+		"a pool overflows": {func(p *past) { p.limits = []string{"pool narrow has 2 slots, 3 are taken"} }, "3 are taken"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

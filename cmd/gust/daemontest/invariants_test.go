@@ -29,6 +29,21 @@ type past struct {
 	meddled map[dag.RunKey]bool
 	// marked are the tasks whose state people have set.
 	marked map[dag.Key]bool
+	// asked are the attempts whose waits people have ended, or wanted to.
+	asked map[dag.Attempt]asked
+	// requestedEnds are the ends that they asked for and that nobody has looked at.
+	requestedEnds []string
+}
+
+// tasksAsked are the tasks, by their names, for which something of that kind was asked.
+func (p *past) tasksAsked(kind func(asked) bool) map[string]bool {
+	names := map[string]bool{}
+	for attempt, what := range p.asked {
+		if kind(what) {
+			names[nameOf(attempt.Key)] = true
+		}
+	}
+	return names
 }
 
 // change is one change of a task instance's state.
@@ -66,6 +81,7 @@ var invariants = []invariant{
 	{"outcomes are applied once, and are those of the executions", (*past).applied},
 	{"an attempt is not repeated without need", (*past).repeated},
 	{"nothing succeeds that did not run", (*past).skippedWork},
+	{"ends of waits that people ask for are applied", (*past).unheard},
 	{"pools and limits are not exceeded", func(p *past) []string { return p.limits }},
 }
 
@@ -230,10 +246,21 @@ func startedUpTo(started map[string]bool, name string, try int) bool {
 }
 
 func (p *past) abandoned() (bad []string) {
+	left := p.tasksAsked(func(a asked) bool { return a.leaves })
 	for _, e := range p.executions {
+		if task, _ := attemptOf(e.by); left[task] {
+			continue
+		}
 		if e.status == "RUNNING" || e.status == "PENDING_REDRIVE" {
 			bad = append(bad, fmt.Sprintf("%s, started by %q, is %s although nobody waits for it", e.arn, e.by, e.status))
 		}
+	}
+	return bad
+}
+
+func (p *past) unheard() (bad []string) {
+	for _, attempt := range p.requestedEnds {
+		bad = append(bad, fmt.Sprintf("nobody has looked at the end that was asked for the wait of %q", attempt))
 	}
 	return bad
 }
@@ -261,18 +288,19 @@ func (p *past) applied() (bad []string) {
 	return append(bad, p.otherEnds()...)
 }
 
-// otherEnds are tasks that have not ended as their executions.
+// otherEnds are tasks that have not ended as their executions, without anybody's say.
 func (p *past) otherEnds() (bad []string) {
 	ends := map[string][]string{}
 	for _, e := range p.executions {
 		task, _ := attemptOf(e.by)
 		ends[task] = append(ends[task], e.status)
 	}
+	told := p.tasksAsked(func(a asked) bool { return a.fire })
 	for i := range p.runs {
 		run := &p.runs[i]
 		for j := range p.tasks[run.RunKey] {
 			ti := &p.tasks[run.RunKey][j]
-			if !p.wanted[run.DagID].waits[ti.TaskID] || p.marked[ti.Key] {
+			if !p.wanted[run.DagID].waits[ti.TaskID] || p.marked[ti.Key] || told[nameOf(ti.Key)] {
 				continue
 			}
 			succeeded := slices.Contains(ends[nameOf(ti.Key)], "SUCCEEDED")
