@@ -191,12 +191,17 @@ func (j *job) describe(ctx context.Context, arn string) (d *sfn.DescribeExecutio
 // errUnsettled: what DescribeExecution says may be older than the record.
 var errUnsettled = errors.New("the execution is not described as it is now")
 
+// longestStart is how long after its record the call may have been repeated that starts an execution, or redrives it.
+const longestStart = 5 * time.Minute
+
 // settled describes the execution of a record. DescribeExecution is eventually consistent: what was done a moment ago it
 // may not show yet, and then it is asked again.
 func (j *job) settled(ctx context.Context, rec record) (d *sfn.DescribeExecutionOutput, err error) {
+	began := j.t.Now()
 	young := func(err error) bool {
 		var missing *types.ExecutionDoesNotExist
-		early := j.t.Now().Sub(rec.At) < stepfunctions.Settle
+		now := j.t.Now()
+		early := now.Sub(rec.At) < longestStart+stepfunctions.Settle && now.Sub(began) < stepfunctions.Settle
 		return early && (errors.As(err, &missing) || errors.Is(err, errUnsettled))
 	}
 	err = j.family.Backoff.Repeat(ctx, j.t.Log(), "DescribeExecution", young, func() error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"gust/operators"
 	"gust/operators/operatorstest"
@@ -42,12 +43,13 @@ func TestNextTryFindsWhatWasStartedUnnoticed(t *testing.T) {
 	}
 }
 
-// DescribeExecution may not know yet what the previous try has started a moment ago.
+// DescribeExecution may not know yet what the previous try has started a moment ago, after calls that were throttled.
 func TestNextTryAsksAgainForAYoungExecution(t *testing.T) {
 	t.Parallel()
 	b := setUp(t)
 	b.mustStart(t, waitingStart)
 	b.task = b.task.NextTry(t)
+	b.task.Clock = func() time.Time { return time.Now().Add(time.Minute) }
 	b.Fail("DescribeExecution", stepfunctionstest.Fault{Code: "ExecutionDoesNotExist"},
 		stepfunctionstest.Fault{Code: "ExecutionDoesNotExist"})
 	b.mustStart(t, waitingStart)
