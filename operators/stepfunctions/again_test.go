@@ -139,6 +139,38 @@ func TestRetryAfterALostAnswer(t *testing.T) {
 	}
 }
 
+// A try that was taken away after it had redriven an execution, whose ARN no try came to know, is followed by one that
+// goes on with it.
+func TestRetryAfterALostRedrive(t *testing.T) {
+	t.Parallel()
+	b := setUp(t)
+	params := with(plainStart, "deferrable", true, "retry_mode", "redrive")
+	lost := errors.New("lost")
+	b.task.OnPush = func(k string, _ json.RawMessage) error {
+		if k == "execution_arn" {
+			return lost
+		}
+		return nil
+	}
+	for range 2 {
+		if _, err := b.start(t, params); !errors.Is(err, lost) {
+			t.Fatal(err)
+		}
+		arn := executions + b.Calls("StartExecution")[0].Input["name"].(string)
+		if len(b.Calls("RedriveExecution")) == 0 {
+			b.Update(arn, func(e *stepfunctionstest.Execution) { e.Status, e.Redrivable = "ABORTED", true })
+		}
+		onPush := b.task.OnPush
+		b.task = b.task.NextTry(t)
+		b.task.OnPush = onPush
+	}
+	b.task.OnPush = nil
+	b.mustStart(t, params)
+	if n := b.Executions(); n != 1 {
+		t.Errorf("%d executions, want the one that was redriven\n%s", n, b.task.LogText())
+	}
+}
+
 // A new try that re-attached to an execution which was being stopped starts a new one instead of failing.
 func TestRetryMeetsAStoppedExecution(t *testing.T) {
 	t.Parallel()

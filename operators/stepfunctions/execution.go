@@ -177,7 +177,7 @@ func (w *start) follow(ctx context.Context, rec record, d *sfn.DescribeExecution
 	if w.RetryMode != retryRedrive {
 		return "", nil
 	}
-	return w.redrive(ctx, arn, record{}, false)
+	return w.redrive(ctx, arn, record{Own: rec.Own || rec.Attached}, false)
 }
 
 func (j *job) describe(ctx context.Context, arn string) (d *sfn.DescribeExecutionOutput, err error) {
@@ -321,7 +321,9 @@ func (j *job) redrive(ctx context.Context, arn string, rec record, recorded bool
 		return arn, nil
 	}
 	if !recorded {
-		rec = record{ExecutionARN: arn, At: j.t.Now(), Redrive: true, Redrives: aws.ToInt32(d.RedriveCount) + 1}
+		rec = record{
+			ExecutionARN: arn, At: j.t.Now(), Own: rec.Own, Redrive: true, Redrives: aws.ToInt32(d.RedriveCount) + 1,
+		}
 		if err := j.t.XComPush(ctx, keyRecord, rec); err != nil {
 			return "", err
 		}
