@@ -128,7 +128,8 @@ func (s *StartExecution) Resume(ctx context.Context, t operators.Task, event tri
 		return operators.Result{}, err
 	case recorded && rec.ExecutionARN == "": // interrupted when it was about to leave this one
 		return s.afresh(ctx, t)
-	case recorded && rec.ExecutionARN != o.ExecutionARN: // interrupted when it had left this one for another
+	case recorded && o.ExecutionARN != "" && rec.ExecutionARN != o.ExecutionARN:
+		// interrupted when it had left this one for another; an event that somebody has written names none
 		return s.execute(ctx, t, true)
 	case recorded && rec.Attached && o.ExecutionStatus == string(types.ExecutionStatusAborted) && o.Error == stopError:
 		t.Log().Info("The execution of the previous try was stopped with it; starting a new one")
