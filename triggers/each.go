@@ -18,15 +18,20 @@ func Decode[A any](kind string, raw json.RawMessage) (*A, error) {
 // Each looks at every wait on its own, so many at a time, and returns when all have been looked at.
 func Each(waits []Wait, atOnce int, look func(*Wait) Verdict) []Verdict {
 	verdicts := make([]Verdict, len(waits))
-	gate := make(chan struct{}, atOnce)
+	AtOnce(len(waits), atOnce, func(i int) { verdicts[i] = look(&waits[i]) })
+	return verdicts
+}
+
+// AtOnce does n things, most of them at a time, and returns when all are done.
+func AtOnce(n, most int, do func(i int)) {
+	gate := make(chan struct{}, most)
 	var group sync.WaitGroup
-	for i := range waits {
+	for i := range n {
 		gate <- struct{}{}
 		group.Go(func() {
-			verdicts[i] = look(&waits[i])
+			do(i)
 			<-gate
 		})
 	}
 	group.Wait()
-	return verdicts
 }

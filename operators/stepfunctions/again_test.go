@@ -21,14 +21,8 @@ func TestCrashes(t *testing.T) {
 		} {
 			for _, ended := range []bool{false, true} {
 				b := setUp(t)
-				crash := errors.New("crash")
-				b.task.OnPush = func(k string, _ json.RawMessage) error {
-					if k == key {
-						return crash
-					}
-					return nil
-				}
-				if _, err := b.start(t, params); !errors.Is(err, crash) {
+				b.crashAt(key, 1)
+				if _, err := b.start(t, params); !errors.Is(err, errCrash) {
 					t.Fatalf("%s: %v", key, err)
 				}
 				b.task.OnPush = nil
@@ -145,26 +139,17 @@ func TestRetryAfterALostRedrive(t *testing.T) {
 	t.Parallel()
 	b := setUp(t)
 	params := with(plainStart, "deferrable", true, "retry_mode", "redrive")
-	lost := errors.New("lost")
-	b.task.OnPush = func(k string, _ json.RawMessage) error {
-		if k == "execution_arn" {
-			return lost
-		}
-		return nil
-	}
 	for range 2 {
-		if _, err := b.start(t, params); !errors.Is(err, lost) {
+		b.crashAt("execution_arn", 1)
+		if _, err := b.start(t, params); !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
 		arn := executions + b.Calls("StartExecution")[0].Input["name"].(string)
 		if len(b.Calls("RedriveExecution")) == 0 {
 			b.Update(arn, func(e *stepfunctionstest.Execution) { e.Status, e.Redrivable = "ABORTED", true })
 		}
-		onPush := b.task.OnPush
 		b.task = b.task.NextTry(t)
-		b.task.OnPush = onPush
 	}
-	b.task.OnPush = nil
 	b.mustStart(t, params)
 	if n := b.Executions(); n != 1 {
 		t.Errorf("%d executions, want the one that was redriven\n%s", n, b.task.LogText())
@@ -287,14 +272,8 @@ func TestRedriveCrashes(t *testing.T) {
 		for _, after := range []string{"RUNNING", "FAILED", "SUCCEEDED"} {
 			b := setUp(t)
 			b.Update(executions+"x", func(e *stepfunctionstest.Execution) { e.Status, e.Redrivable = "FAILED", true })
-			crash := errors.New("crash")
-			b.task.OnPush = func(k string, _ json.RawMessage) error {
-				if k == key {
-					return crash
-				}
-				return nil
-			}
-			if _, err := b.start(t, params); !errors.Is(err, crash) {
+			b.crashAt(key, 1)
+			if _, err := b.start(t, params); !errors.Is(err, errCrash) {
 				t.Fatal(err)
 			}
 			b.task.OnPush = nil

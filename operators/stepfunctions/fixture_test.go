@@ -2,6 +2,7 @@ package stepfunctions
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -116,5 +117,19 @@ func wantError(t *testing.T, err error, parts ...string) {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q lacks %q", err, part)
 		}
+	}
+}
+
+var errCrash = errors.New("crash")
+
+// crashAt lets the attempt die where it pushes key for the n-th time.
+func (b *bench) crashAt(key string, n int) {
+	b.task.OnPush = func(k string, _ json.RawMessage) error {
+		if k == key {
+			if n--; n == 0 {
+				return errCrash
+			}
+		}
+		return nil
 	}
 }

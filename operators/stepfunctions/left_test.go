@@ -1,7 +1,6 @@
 package stepfunctions
 
 import (
-	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -11,20 +10,6 @@ import (
 	"gust/triggers"
 	"gust/triggers/stepfunctions/stepfunctionstest"
 )
-
-var errCrash = errors.New("crash")
-
-// crashAt lets the attempt die where it pushes key for the n-th time.
-func (b *bench) crashAt(key string, n int) {
-	b.task.OnPush = func(k string, _ json.RawMessage) error {
-		if k == key {
-			if n--; n == 0 {
-				return errCrash
-			}
-		}
-		return nil
-	}
-}
 
 var waitingStart = with(plainStart, "deferrable", true)
 

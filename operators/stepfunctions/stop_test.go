@@ -69,14 +69,8 @@ func TestStop(t *testing.T) {
 	t.Run("started, not yet known", func(t *testing.T) {
 		t.Parallel()
 		b := setUp(t)
-		crash := errors.New("crash")
-		b.task.OnPush = func(k string, _ json.RawMessage) error {
-			if k == "execution_arn" {
-				return crash
-			}
-			return nil
-		}
-		if _, err := b.start(t, params); !errors.Is(err, crash) {
+		b.crashAt("execution_arn", 1)
+		if _, err := b.start(t, params); !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
 		if err := stop(t, b, params, operators.Result{}); err != nil {
@@ -90,14 +84,8 @@ func TestStop(t *testing.T) {
 	t.Run("the start is still under way", func(t *testing.T) {
 		t.Parallel()
 		b := setUp(t)
-		crash := errors.New("crash")
-		b.task.OnPush = func(k string, _ json.RawMessage) error {
-			if k == "execution_arn" {
-				return crash
-			}
-			return nil
-		}
-		if _, err := b.start(t, params); !errors.Is(err, crash) {
+		b.crashAt("execution_arn", 1)
+		if _, err := b.start(t, params); !errors.Is(err, errCrash) {
 			t.Fatal(err)
 		}
 		b.Fail("StopExecution", stepfunctionstest.Fault{Code: "ExecutionDoesNotExist"}, stepfunctionstest.Fault{Code: "ExecutionDoesNotExist"})

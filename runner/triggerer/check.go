@@ -202,9 +202,8 @@ func (l *Loop) cutShort(b *batch, err, cause error) time.Duration {
 	g.kind.stats.Cut++
 	l.c.Log.Warn("a check was cut short; its waits are looked at again", "trigger", g.name, "key", g.key,
 		"waits", len(b.ids), "error", cause)
-	pause := min(retryCheck<<min(g.cut, 10), maxRetryCheck)
 	g.cut++
-	return pause
+	return retryPause(g.cut - 1)
 }
 
 func (l *Loop) judge(ref uint32, v triggers.Verdict, now time.Time) {

@@ -78,6 +78,9 @@ func (l *Loop) readEnds() {
 	})
 }
 
+// retryPause is the pause after what failed, or was cut short, for the nth time in a row, from 0: ever longer.
+func retryPause(n int) time.Duration { return min(retryCheck<<min(n, 10), maxRetryCheck) }
+
 // read reads rows, until it succeeds or ctx ends.
 func (l *Loop) read(ctx context.Context, attempts []dag.Attempt) ([]store.Wait, error) {
 	for n := 0; ; n++ {
@@ -89,12 +92,8 @@ func (l *Loop) read(ctx context.Context, attempts []dag.Attempt) ([]store.Wait, 
 			return nil, context.Cause(ctx)
 		}
 		l.c.Log.Warn("what tasks wait for cannot be read; it is tried again", "waits", len(attempts), "error", err)
-		again := time.NewTimer(min(retryCheck<<min(n, 10), maxRetryCheck))
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			again.Stop()
-			return nil, context.Cause(ctx)
+		if err := triggers.Pause(ctx, retryPause(n)); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -189,22 +188,14 @@ func (l *Loop) sensorFinishes(w *executor.Work, event *triggers.Event, failure e
 	if failure != nil {
 		h.Log().Error("The wait ended without an event: " + l.mask(failure.Error()))
 	}
-	var res operators.Result
-	var err error
-	ctx, cancel := context.WithTimeoutCause(l.ctx, parkTimeout, errParkTimeout)
-	defer cancel()
-	attempt.Guard(&err, func() error {
+	return l.have(h, func(ctx context.Context) (operators.Result, error) {
 		parker, err := l.parker(ctx, h)
 		switch {
 		case err != nil && failure != nil:
-			return failure
+			return operators.Result{}, failure
 		case err != nil:
-			return err
+			return operators.Result{}, err
 		}
-		res, err = parker.Finish(ctx, h, event, failure)
-		return err
+		return parker.Finish(ctx, h, event, failure)
 	})
-	rep := h.Outcome(res, err, true)
-	h.LogEnd(&rep)
-	return rep
 }

@@ -130,24 +130,32 @@ func (l *Loop) drop(a dag.Attempt, reason string) {
 func (l *Loop) sensorParks(w *executor.Work) executor.Report {
 	h := l.c.Env.Open(w, l.reporter)
 	defer h.Close()
+	rep := l.have(h, func(ctx context.Context) (operators.Result, error) {
+		parker, err := l.parker(ctx, h)
+		if err != nil {
+			return operators.Result{}, err
+		}
+		d, err := parker.Park(ctx, h)
+		return operators.Result{Deferral: &d}, err
+	})
+	if rep.Kind == executor.Parked {
+		rep.At = h.Start() // the sensor's clock began here
+	}
+	return rep
+}
+
+// have has a sensor do something that is meant to be quick, and makes a report of it.
+func (l *Loop) have(h *attempt.Handle, do func(context.Context) (operators.Result, error)) executor.Report {
 	var res operators.Result
 	var err error
 	ctx, cancel := context.WithTimeoutCause(l.ctx, parkTimeout, errParkTimeout)
 	defer cancel()
-	attempt.Guard(&err, func() error {
-		parker, err := l.parker(ctx, h)
-		if err != nil {
-			return err
-		}
-		d, err := parker.Park(ctx, h)
-		res.Deferral = &d
+	attempt.Guard(&err, func() (err error) {
+		res, err = do(ctx)
 		return err
 	})
 	rep := h.Outcome(res, err, true)
 	h.LogEnd(&rep)
-	if rep.Kind == executor.Parked {
-		rep.At = h.Start() // the sensor's clock began here
-	}
 	return rep
 }
 

@@ -5,6 +5,7 @@ package awswait
 import (
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"gust/connections"
@@ -110,9 +111,12 @@ func (s *Span) Clear() json.RawMessage {
 
 // jitter spreads waits that met the same error together. It is up to half of the pause and depends on the wait alone.
 func (s *Span) jitter(pause time.Duration) time.Duration {
-	var h uint32 = 2166136261
-	for _, c := range []byte(s.Wait.ID) {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	return time.Duration(float64(pause) / 2 * float64(h) / float64(1<<32))
+	return time.Duration(float64(pause) / 2 * Spread(s.Wait.ID))
+}
+
+// Spread is a number from 0 up to 1 that depends on a text alone: it spreads over time what would come together.
+func Spread(text string) float64 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(text)) // a hash never fails
+	return float64(h.Sum32()) / (1 << 32)
 }

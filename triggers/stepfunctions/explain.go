@@ -3,8 +3,6 @@ package stepfunctions
 import (
 	"fmt"
 	"time"
-
-	"gust/connections/awsconn/quota"
 )
 
 // explain keeps what people are told about the round.
@@ -51,9 +49,7 @@ func (r *round) left(operation string) string {
 	if !room.Limited() {
 		return operation + " is not limited"
 	}
-	return fmt.Sprintf("%s %.0f of %s, refilled with %.1f a second", operation, max(room.Tokens, 0), sizeText(room.Size), room.PerSecond)
+	return fmt.Sprintf("%s %.0f of %g, refilled with %.1f a second", operation, max(room.Tokens, 0), room.Size.Bucket, room.PerSecond)
 }
-
-func sizeText(s quota.Size) string { return fmt.Sprintf("%g", s.Bucket) }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }

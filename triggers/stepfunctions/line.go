@@ -56,8 +56,7 @@ func (l *line) ask(now time.Time, key string, need int, room quota.Room) (grante
 		}
 		return min(need, free), now
 	}
-	seconds := (float64(ahead+1) - room.Tokens) / max(room.PerSecond, 1e-3)
-	back = now.Add(max(time.Duration(seconds*float64(time.Second)), 100*time.Millisecond))
+	back = now.Add(max(behind(ahead, room), 100*time.Millisecond))
 	t := turn{key, min(need, atATime), back}
 	if place >= 0 {
 		l.turns[place] = t
@@ -75,8 +74,13 @@ func (l *line) wait(now time.Time, key string, room quota.Room) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ahead, _ := l.ahead(now, key)
+	return max(behind(ahead, room), 0)
+}
+
+// behind is how long it takes until there is a token behind those for the calls ahead; negative when it is there.
+func behind(ahead int, room quota.Room) time.Duration {
 	seconds := (float64(ahead+1) - room.Tokens) / max(room.PerSecond, 1e-3)
-	return max(time.Duration(seconds*float64(time.Second)), 0)
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // ahead counts the calls of the groups before this one, and finds its place; -1 is none. It forgets who did not come.

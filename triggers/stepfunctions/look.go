@@ -220,5 +220,5 @@ func (l *look) failed(err error) triggers.Verdict {
 }
 
 func (l *look) noClient(err error) triggers.Verdict {
-	return l.Trouble(awswait.NoClient(err), err, func(what string) triggers.Verdict { return l.late(what) })
+	return l.Trouble(awswait.NoClient(err), err, l.late)
 }

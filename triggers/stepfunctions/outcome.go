@@ -19,6 +19,11 @@ const (
 	StatusError   = "error"
 )
 
+// Ends are the statuses in which an execution has ended. One that was redriven has not.
+var Ends = [...]types.ExecutionStatus{
+	types.ExecutionStatusSucceeded, types.ExecutionStatusFailed, types.ExecutionStatusTimedOut, types.ExecutionStatusAborted,
+}
+
 // Outcome is how a wait ended: the payload of the trigger's event.
 type Outcome struct {
 	// Status is "success" or "error".

@@ -2,7 +2,6 @@ package stepfunctions
 
 import (
 	"context"
-	"hash/fnv"
 	"math"
 	"slices"
 	"sync"
@@ -161,21 +160,13 @@ const early = 400 * time.Millisecond
 
 // describe describes executions as far as the quota has tokens, several at a time. Looks that got none stay pending.
 func (r *round) describe(looks []*look) {
-	gate := make(chan struct{}, r.checker.deps.Concurrency)
-	var wait sync.WaitGroup
-	for _, l := range looks {
-		gate <- struct{}{}
-		wait.Go(func() {
-			busy := l.describe(r.ctx)
-			if !busy {
-				r.learning.Lock()
-				r.described++
-				r.learning.Unlock()
-			}
-			<-gate
-		})
-	}
-	wait.Wait()
+	triggers.AtOnce(len(looks), r.checker.deps.Concurrency, func(i int) {
+		if busy := looks[i].describe(r.ctx); !busy {
+			r.learning.Lock()
+			r.described++
+			r.learning.Unlock()
+		}
+	})
 }
 
 // each describes executions in their turn. It puts off those whose turn has not come, and returns them.
@@ -219,7 +210,7 @@ func (r *round) choose(looks []*look) choice {
 	g := r.group
 	if g.audited.IsZero() && !slices.ContainsFunc(looks, func(l *look) bool { return !l.placed && !l.start.IsZero() }) {
 		// Every start is known; the groups are audited one after the other.
-		g.audited = r.now.Add(-time.Duration(spread(g.key) * float64(auditEvery)))
+		g.audited = r.now.Add(-time.Duration(awswait.Spread(g.key) * float64(auditEvery)))
 	}
 	m := menu{
 		ending: g.ending, described: g.described, unlistable: r.unlistable() != "",
@@ -288,7 +279,7 @@ func (r *round) next(l *look) time.Time {
 	}
 	if r.eventsArrive() && l.Waited() >= Settle {
 		safe := max(Safety, interval, l.args.Delay)
-		return r.now.Add(safe + time.Duration(spread(l.Wait.ID)*float64(safe)/10))
+		return r.now.Add(safe + time.Duration(awswait.Spread(l.Wait.ID)*float64(safe)/10))
 	}
 	wanted := r.now.Add(interval)
 	switch {
@@ -339,14 +330,7 @@ func (r *round) period(looks []*look, s *sweep) time.Duration {
 	if r.eventsArrive() {
 		period = max(period, eventSweep)
 	}
-	return time.Duration(float64(period) * (0.95 + 0.1*spread(r.group.key+r.now.String())))
-}
-
-// spread is a number from 0 to 1 that depends on a text alone.
-func spread(text string) float64 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(text)) // a hash never fails
-	return float64(h.Sum32()) / math.MaxUint32
+	return time.Duration(float64(period) * (0.95 + 0.1*awswait.Spread(r.group.key+r.now.String())))
 }
 
 func maxTime(a, b time.Time) time.Time {

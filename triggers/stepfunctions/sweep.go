@@ -12,6 +12,7 @@ import (
 
 	"gust/connections/awsconn"
 	"gust/connections/awsconn/quota"
+	"gust/triggers/awswait"
 )
 
 // sweep is the listing of a group's executions. It may take several rounds.
@@ -76,10 +77,11 @@ func (r *round) filters(p plan, cutoff time.Time, looks []*look) []filter {
 }
 
 func endedFilters(cutoff time.Time) []filter {
-	return []filter{
-		{types.ExecutionStatusSucceeded, cutoff}, {types.ExecutionStatusFailed, cutoff},
-		{types.ExecutionStatusTimedOut, cutoff}, {types.ExecutionStatusAborted, cutoff},
+	filters := make([]filter, len(Ends))
+	for i, status := range Ends {
+		filters[i] = filter{status, cutoff}
 	}
+	return filters
 }
 
 // auditFrom is the start date down to which running executions are listed beside the ended ones, zero for none: all when
@@ -347,7 +349,7 @@ func (r *round) listingFailed(err error, due map[string][]*look) bool {
 	}
 	g.faults++
 	pause := time.Second << min(g.faults-1, 5)
-	r.pause(due, r.now.Add(pause+time.Duration(spread(g.key)*float64(pause)/2)))
+	r.pause(due, r.now.Add(pause+time.Duration(awswait.Spread(g.key)*float64(pause)/2)))
 	return true
 }
 

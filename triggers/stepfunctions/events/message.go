@@ -3,9 +3,12 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"gust/triggers"
@@ -16,9 +19,6 @@ const (
 	source     = "aws.states"
 	detailType = "Step Functions Execution Status Change"
 )
-
-// ended are the statuses that end a wait. Any other one tells a waiter nothing.
-var ended = map[string]bool{"SUCCEEDED": true, "FAILED": true, "TIMED_OUT": true, "ABORTED": true}
 
 // message is one received message.
 type message struct {
@@ -38,22 +38,20 @@ type message struct {
 
 // read understands a message as SQS delivers it.
 func read(m *types.Message) message {
-	out := message{handle: text(m.ReceiptHandle), received: 1}
+	out := message{handle: aws.ToString(m.ReceiptHandle), received: 1}
 	if n, err := strconv.Atoi(m.Attributes[string(types.MessageSystemAttributeNameApproximateReceiveCount)]); err == nil {
 		out.received = n
 	}
 	if ms, err := strconv.ParseInt(m.Attributes[string(types.MessageSystemAttributeNameSentTimestamp)], 10, 64); err == nil {
 		out.sent = time.UnixMilli(ms)
 	}
-	out.wrong = out.understand([]byte(text(m.Body)))
+	out.wrong = out.understand([]byte(aws.ToString(m.Body)))
 	return out
 }
 
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
+// ends reports whether a status ends a wait. Any other one tells a waiter nothing.
+func ends(status string) bool {
+	return slices.Contains(stepfunctions.Ends[:], sfntypes.ExecutionStatus(status))
 }
 
 // understand reads an event as EventBridge writes it.
@@ -80,7 +78,7 @@ func (m *message) understand(body []byte) error {
 	if detail.ExecutionARN == "" || detail.Status == "" {
 		return fmt.Errorf("its detail has no executionArn or no status")
 	}
-	m.machine, m.ended = detail.StateMachineARN, ended[detail.Status]
+	m.machine, m.ended = detail.StateMachineARN, ends(detail.Status)
 	m.news = triggers.News{Kind: stepfunctions.Kind, Subject: detail.ExecutionARN, Text: envelope.Detail}
 	return nil
 }

@@ -174,10 +174,7 @@ func (r *Receiver) poll(ctx context.Context) {
 		}
 		queue = nil
 		r.failed(ctx, err, backoff)
-		select {
-		case <-ctx.Done():
-		case <-time.After(backoff):
-		}
+		_ = triggers.Pause(ctx, backoff) // the loop asks ctx
 		backoff = min(2*backoff, longestBackoff)
 	}
 }

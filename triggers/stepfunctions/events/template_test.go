@@ -72,7 +72,7 @@ func TestTemplatePattern(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 		for _, status := range want["detail"].(map[string]any)["status"].([]any) {
-			if !ended[status.(string)] {
+			if !ends(status.(string)) {
 				t.Errorf("the rule sends %s, which ends no wait", status)
 			}
 		}
