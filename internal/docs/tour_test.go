@@ -252,7 +252,9 @@ func (s *session) command(line int, command string, want []string) {
 		s.await(filepath.Join(s.dir, m[1]), "gust is ready", "Stop it with Ctrl-C")
 	}
 	if strings.HasPrefix(command, "kill ") {
-		s.run("wait") // the reader is slower than a daemon that ends
+		// The reader is slower than a daemon that ends. A shell without a prompt keeps the number of a job that ended
+		// while another command ran until it has listed it: the next daemon would not be %1.
+		s.run("wait; jobs")
 	}
 }
 
