@@ -30,6 +30,7 @@ import (
 type engine struct {
 	scheduler *scheduler.Scheduler
 	triggers  *triggerer.Loop
+	list      *listenChecker
 	store     *recorder
 	starter   *childprocess.Starter
 	python    *pyworker.Pool
@@ -50,7 +51,7 @@ func startEngineWith(
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{store: &recorder{Store: rows}}
+	e := &engine{store: &recorder{Store: rows}, list: &listenChecker{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())
@@ -73,7 +74,7 @@ func startEngineWith(
 		return nil, err
 	}
 	kinds := triggers.NewRegistry()
-	if err := kinds.Register(listenChecker{}); err != nil {
+	if err := kinds.Register(e.list); err != nil {
 		return nil, err
 	}
 	masker := &connections.Masker{}
