@@ -8,7 +8,12 @@ import (
 )
 
 // offer finds out whether a ready task can begin: it waits at the first gate that has no room, or for an executor slot.
+// Before that it waits for an attempt of its own that was taken away and has not left the executor, whose end offers it
+// again (land): that attempt may be about to start what the next one would not find.
 func (s *State) offer(t *task) {
+	if s.out.holds(t.key()) {
+		return
+	}
 	if g := s.blocked(t); g != nil {
 		s.waitAt(g, t)
 		return

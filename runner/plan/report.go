@@ -51,16 +51,27 @@ func (s *State) leave(t *task, r *executor.Report) {
 	}
 	switch r.Kind {
 	case executor.Deferred, executor.Rescheduled:
-		s.out.remove(r.Attempt)
+		s.land(t, r.Attempt)
 	case executor.Fired:
 		fromLoop()
 	case executor.Succeeded, executor.Skipped, executor.Failed, executor.Interrupted:
 		if s.out.has(r.Attempt) {
-			s.out.remove(r.Attempt)
+			s.land(t, r.Attempt)
 		} else {
 			fromLoop()
 		}
 	case executor.Started, executor.Pushed, executor.Parked, executor.Noted:
+	}
+}
+
+// land frees the place of an attempt in the executor. The task's next try may have waited for that (offer).
+func (s *State) land(t *task, a dag.Attempt) {
+	if !s.out.has(a) {
+		return
+	}
+	s.out.remove(a)
+	if t != nil && t.waiting() {
+		s.offer(t)
 	}
 }
 

@@ -314,47 +314,54 @@ type lag struct {
 	at   moment
 }
 
-// holding is the set of attempts that somebody holds, and how the latest Step has changed it.
+// holding is the set of attempts that somebody holds, one of a task instance at a time, and how the latest Step has
+// changed it.
 type holding struct {
-	set         map[dag.Attempt]struct{}
+	set         map[dag.Key]int // the try
 	added, gone []dag.Attempt
 }
 
 // newHolding copies a set; without says to undo the latest Step.
 func newHolding(old *holding, undo bool) holding {
-	h := holding{set: map[dag.Attempt]struct{}{}}
+	h := holding{set: map[dag.Key]int{}}
 	if old == nil {
 		return h
 	}
 	maps.Copy(h.set, old.set)
 	if undo {
 		for _, a := range old.added {
-			delete(h.set, a)
+			delete(h.set, a.Key)
 		}
 		for _, a := range old.gone {
-			h.set[a] = struct{}{}
+			h.set[a.Key] = a.TryNumber
 		}
 	}
 	return h
 }
 
-func (h *holding) has(a dag.Attempt) bool { _, ok := h.set[a]; return ok }
+func (h *holding) has(a dag.Attempt) bool { try, ok := h.set[a.Key]; return ok && try == a.TryNumber }
+func (h *holding) holds(k dag.Key) bool   { _, ok := h.set[k]; return ok }
 func (h *holding) len() int               { return len(h.set) }
 func (h *holding) begin()                 { h.added, h.gone = h.added[:0], h.gone[:0] }
 
 func (h *holding) add(a dag.Attempt) {
-	h.set[a] = struct{}{}
+	h.set[a.Key] = a.TryNumber
 	h.added = append(h.added, a)
 }
 
 func (h *holding) remove(a dag.Attempt) {
 	if h.has(a) {
-		delete(h.set, a)
+		delete(h.set, a.Key)
 		h.gone = append(h.gone, a)
 	}
 }
 
 // sorted lists the attempts in a fixed order: map order must not show.
 func (h *holding) sorted() []dag.Attempt {
-	return slices.SortedFunc(maps.Keys(h.set), compareAttempts)
+	all := make([]dag.Attempt, 0, len(h.set))
+	for key, try := range h.set {
+		all = append(all, dag.Attempt{Key: key, TryNumber: try})
+	}
+	slices.SortFunc(all, compareAttempts)
+	return all
 }

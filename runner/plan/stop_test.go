@@ -1,12 +1,16 @@
 package plan_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
+	"time"
 
 	"gust/dag"
 	"gust/runner/executor"
 	"gust/runner/plan"
 	"gust/runner/plan/plantest"
+	"gust/store"
 )
 
 // TestStopSurvivesACrash: when the plan ends attempts on its own, that they are to be stopped is stored with their end. A
@@ -42,6 +46,48 @@ func TestStopSurvivesACrash(t *testing.T) {
 	if len(w.killed) > 0 || len(w.parked) > 0 {
 		t.Errorf("killed %v, parked %v", w.killed, w.parked)
 	}
+}
+
+// clearedBehindItsKill is a world whose task was cleared after its run had timed out. The killed attempt, which it
+// returns, is still in the executor.
+func clearedBehindItsKill(t *testing.T) (*world, dag.Attempt) {
+	t.Helper()
+	w := newWorld(t, plan.Config{Slots: 4, StateLag: -1})
+	w.step(load(plantest.Build("etl timeout=1h\nworks")))
+	w.trigger(manual("etl", "m1", epoch))
+	killed := w.try(dag.Key{DagID: "etl", RunID: "m1", TaskID: "works", MapIndex: -1})
+	w.now = w.now.Add(2 * time.Hour)
+	w.step()
+	if w.killed[killed] == "" {
+		t.Fatalf("%s is not killed", killed)
+	}
+	edit := &store.Edit{At: w.now, Clear: []store.ClearTask{{Key: killed.Key}}}
+	if err := w.store.EditApply(t.Context(), edit); err != nil {
+		t.Fatal(err)
+	}
+	w.refresh()
+	return w, killed
+}
+
+// TestNextTryWaitsForTheKilled: a killed attempt may start something until it leaves the executor, and the next try of
+// its task begins after that. With the process the attempt is gone.
+func TestNextTryWaitsForTheKilled(t *testing.T) {
+	t.Parallel()
+	check := func(w *world, when string, want dag.Attempt) {
+		if out := slices.Collect(maps.Keys(w.out)); !slices.Equal(out, []dag.Attempt{want}) {
+			t.Errorf("%s %v is out, want %s", when, out, want)
+		}
+	}
+	w, killed := clearedBehindItsKill(t)
+	check(w, "before the killed attempt has left", killed)
+	w.report(executor.Report{Attempt: killed, Kind: executor.Failed})
+	next := dag.Attempt{Key: killed.Key, TryNumber: 2}
+	check(w, "when the killed attempt has left", next)
+
+	w, _ = clearedBehindItsKill(t)
+	w.crash()
+	w.step()
+	check(w, "after a restart", next)
 }
 
 // TestStopIsTriedAgain: what an attempt could not stop at its end is asked for.
