@@ -16,8 +16,30 @@ func (s *State) callbacksLoaded(snap *store.Snapshot) {
 	for _, c := range snap.Callbacks {
 		s.lastCallback = max(s.lastCallback, c.ID)
 		s.callbacks[c.ID] = true
-		s.d.Effects = append(s.d.Effects, Notify{c})
+		s.notify(c)
 	}
+}
+
+// notify hands a callback to the notifier. The stop of an attempt waits until the attempt has left the executor (land):
+// until then the attempt may be about to start, or to redrive, what is to be stopped. After a restart nothing is there.
+func (s *State) notify(c dag.CallbackRequest) {
+	a := dag.Attempt{Key: c.Key, TryNumber: c.TryNumber}
+	if c.Callback.Event == dag.StopAttempt && s.out.has(a) {
+		s.stops[a] = append(s.stops[a], c)
+		return
+	}
+	s.d.Effects = append(s.d.Effects, Notify{c})
+}
+
+// stopAfter hands over the stops that have waited for an attempt to leave the executor. One that had been handed over
+// before this State was loaded may be done by now.
+func (s *State) stopAfter(a dag.Attempt) {
+	for _, c := range s.stops[a] {
+		if s.callbacks[c.ID] {
+			s.d.Effects = append(s.d.Effects, Notify{c})
+		}
+	}
+	delete(s.stops, a)
 }
 
 func (s *State) callbackDone(id int64) {
@@ -55,7 +77,7 @@ func (s *State) call(c dag.CallbackRequest) {
 	c.ID = s.lastCallback
 	s.callbacks[c.ID] = true
 	s.d.Changes.Callbacks = append(s.d.Changes.Callbacks, c)
-	s.d.Effects = append(s.d.Effects, Notify{c})
+	s.notify(c)
 }
 
 // watchDeadlines sets the timers for the deadlines of a run that it has not missed yet.

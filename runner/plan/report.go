@@ -64,12 +64,14 @@ func (s *State) leave(t *task, r *executor.Report) {
 	}
 }
 
-// land frees the place of an attempt in the executor. The task's next try may have waited for that (offer).
+// land frees the place of an attempt in the executor. The stop of what it has started may have waited for that
+// (notify), and the task's next try (offer).
 func (s *State) land(t *task, a dag.Attempt) {
 	if !s.out.has(a) {
 		return
 	}
 	s.out.remove(a)
+	s.stopAfter(a)
 	if t != nil && t.waiting() {
 		s.offer(t)
 	}

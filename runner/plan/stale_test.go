@@ -56,6 +56,7 @@ func TestTimeoutStopsWhatWaitsForASlot(t *testing.T) {
 	w.report(executor.Report{Attempt: w.try(key("b")), Kind: executor.Fired, Deferral: &over}) // a has the slot
 	w.now = w.now.Add(2 * time.Hour)
 	w.step()
+	w.report(executor.Report{Attempt: w.try(key("a")), Kind: executor.Failed})
 	var stopped []string
 	for _, c := range w.notified {
 		stopped = append(stopped, c.TaskID)
@@ -104,6 +105,8 @@ func TestTimeoutStopsWhatTheTryBeforeLeft(t *testing.T) {
 	w.step()
 	w.now = w.now.Add(2 * time.Hour)
 	w.step()
+	b := dag.Attempt{Key: dag.Key{DagID: "d", RunID: "r", TaskID: "b", MapIndex: -1}, TryNumber: 1}
+	w.report(executor.Report{Attempt: b, Kind: executor.Failed})
 	tries := map[string]int{}
 	for _, c := range w.notified {
 		tries[c.TaskID] = c.TryNumber

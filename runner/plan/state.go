@@ -36,6 +36,8 @@ type State struct {
 	// callbacks are due and not known to have been carried out; lastCallback is the latest ID.
 	callbacks    map[int64]bool
 	lastCallback int64
+	// stops are due when their attempt has left the executor.
+	stops map[dag.Attempt][]dag.CallbackRequest
 	// edits is the number of edits that the rows known here contain.
 	edits  int64
 	errors map[string]bool // files with a stored import error
@@ -192,7 +194,7 @@ func New(cfg Config, snap *store.Snapshot, now time.Time) *State {
 		pipelines: map[string]*pipeline{}, runs: map[dag.RunKey]*run{}, graphs: map[string]*graph{},
 		files: map[string][]*pipeline{},
 		pools: map[string]*gate{}, backfills: map[int64]*backfill{}, answered: map[int64]bool{}, callbacks: map[int64]bool{}, errors: map[string]bool{},
-		out: newHolding(nil, false), shapes: map[shape]*shape{},
+		stops: map[dag.Attempt][]dag.CallbackRequest{}, out: newHolding(nil, false), shapes: map[shape]*shape{},
 	}
 	if old == nil {
 		s.load(snap, nil)

@@ -90,6 +90,41 @@ func TestNextTryWaitsForTheKilled(t *testing.T) {
 	check(w, "after a restart", next)
 }
 
+// TestStopWaitsForTheKilled: what a killed attempt has started is stopped when the attempt has left the executor, so
+// that nothing is started after its stop. With the process the attempt is gone.
+func TestStopWaitsForTheKilled(t *testing.T) {
+	t.Parallel()
+	check := func(w *world, when string, want int) {
+		if len(w.notified) != want {
+			t.Errorf("%s %d stops are asked for, want %d: %+v", when, len(w.notified), want, w.notified)
+		}
+	}
+	w, killed := clearedBehindItsKill(t)
+	check(w, "before the killed attempt has left", 0)
+	w.report(executor.Report{Attempt: killed, Kind: executor.Failed})
+	check(w, "when the killed attempt has left", 1)
+
+	w, _ = clearedBehindItsKill(t)
+	w.crash()
+	w.step()
+	check(w, "after a restart", 1)
+
+	w, killed = clearedBehindItsKill(t)
+	w.step(plan.CallbackDone{ID: w.callback(t)}) // by a notifier that had it before the state was loaded again
+	w.report(executor.Report{Attempt: killed, Kind: executor.Failed})
+	check(w, "after a stop that is done", 0)
+}
+
+// callback is the only callback that is stored.
+func (w *world) callback(t *testing.T) int64 {
+	t.Helper()
+	snap, err := w.store.EngineLoad(t.Context())
+	if err != nil || len(snap.Callbacks) != 1 {
+		t.Fatalf("stored callbacks: %+v, %v", snap, err)
+	}
+	return snap.Callbacks[0].ID
+}
+
 // TestStopIsTriedAgain: what an attempt could not stop at its end is asked for.
 func TestStopIsTriedAgain(t *testing.T) {
 	t.Parallel()
