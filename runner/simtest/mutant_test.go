@@ -77,7 +77,7 @@ func TestMutants(t *testing.T) {
 			ran++
 			run := exec.CommandContext(t.Context(), "go", "test", "-overlay", m.overlay(t, root), "-count=1", "-timeout=3m",
 				"-run=^TestHistories$", ".")
-			run.Env = append(os.Environ(), "GUST_SIM_HISTORIES=30000", "GUST_SIM_SEED=", "GUST_SIM_FIRST=",
+			run.Env = append(os.Environ(), "CGO_ENABLED=0", "GUST_SIM_HISTORIES=30000", "GUST_SIM_SEED=", "GUST_SIM_FIRST=",
 				"GUST_SIM_INVARIANT="+m.breaks)
 			out, err := run.CombinedOutput()
 			text := string(out)
