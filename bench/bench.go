@@ -72,8 +72,8 @@ type profile struct {
 	// parked are how many waits a daemon holds, rest how long it rests before its memory is read.
 	parked []int
 	rest   time.Duration
-	// beside is how many waits the engine holds while it works.
-	beside int
+	// beside is how many waits the engine holds while it works, besideRuns how many runs of a hundred tasks it makes.
+	beside, besideRuns int
 	// files are how many pipeline files a daemon takes up, dags how many DAGs the plan has.
 	files, dags []int
 	// waits are the loads of the waiting for executions; those of one list run at the same time.
@@ -84,10 +84,10 @@ type profile struct {
 
 var profiles = map[string]profile{
 	"quick": {name: "quick", repeats: 1, pairs: 2, chain: 500, processes: 300, callables: 400, executions: 10_000, waiting: 20_000,
-		idle: 4 * time.Second, parked: []int{1000, 10_000}, rest: time.Second, beside: 10_000,
+		idle: 4 * time.Second, parked: []int{1000, 10_000}, rest: time.Second, beside: 10_000, besideRuns: 300,
 		files: []int{100, 1000}, dags: []int{100, 1000}, waits: quickWaits},
 	"full": {name: "full", repeats: 3, pairs: 5, chain: 1000, processes: 1000, callables: 1000, executions: 20_000, waiting: 100_000,
-		idle: 30 * time.Second, parked: []int{10_000, 100_000, 1_000_000}, rest: 45 * time.Second, beside: 100_000,
+		idle: 30 * time.Second, parked: []int{10_000, 100_000, 1_000_000}, rest: 45 * time.Second, beside: 100_000, besideRuns: 300,
 		files: []int{100, 1000, 10_000}, dags: []int{100, 1000, 10_000}, waits: fullWaits, fleetRuns: 1000},
 }
 

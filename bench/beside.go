@@ -40,7 +40,7 @@ func (b *bench) beside(ctx context.Context) ([]result, error) {
 	step := func(o besideOutcome) float64 { return o.step.Seconds() * 1000 }
 	name := count(b.profile.beside) + " waits"
 	return []result{
-		result{Name: "300 runs of 100 beside " + name, Value: middle(with, rate), Unit: "tasks/s"}.
+		result{Name: count(b.profile.besideRuns) + " runs of 100 beside " + name, Value: middle(with, rate), Unit: "tasks/s"}.
 			times(middle(without, rate), "without").atLeast(0.9, "at least 0.9x"),
 		result{Name: "hand-over beside " + name + ", p50", Value: middle(with, step), Unit: "ms"}.
 			times(middle(without, step), "without"),
@@ -101,7 +101,7 @@ func (b *bench) runBeside(ctx context.Context, waits int) (o besideOutcome, err 
 	if err := e.awaitLooks(ctx, waits); err != nil {
 		return o, err
 	}
-	const runs = 300
+	runs := b.profile.besideRuns
 	took, err := e.run(ctx, wide, runs)
 	if err != nil {
 		return o, err

@@ -17,7 +17,7 @@ func TestCopiesOfParkedRunsAreHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.profile.chain = 20
+	b.profile.chain, b.profile.besideRuns = 20, 3
 	dir := t.TempDir()
 	d, err := flat("waiting", 3, waitOnList)
 	if err != nil {

@@ -56,7 +56,7 @@ func TestNextAgainstOracle(t *testing.T) {
 	}
 	n := 2000
 	if full() {
-		n = 10000
+		n = 5000
 	}
 	for range n {
 		z := zones[r.IntN(len(zones))]

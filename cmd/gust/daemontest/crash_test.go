@@ -68,7 +68,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	c.audit()
 	c.watched = []string{c.path("journal"), c.path("home", "gust.db-wal"), c.path("home", "stepfunctions.db-wal")}
 	began := time.Now()
-	for range kills(t, 200, 8) {
+	for range kills(t, 100, 8) {
 		c.cycle(nil)
 	}
 	killing := time.Since(began)

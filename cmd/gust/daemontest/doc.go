@@ -4,7 +4,7 @@
 //
 // # Kills
 //
-// The crash tests kill the daemon at random instants. GUST_TEST_FULL=1 makes them long (200 kills), GUST_TEST_KILLS sets
+// The crash tests kill the daemon at random instants. GUST_TEST_FULL=1 makes them long (100 kills), GUST_TEST_KILLS sets
 // the number of kills, GUST_TEST_SEED the seed of the random instants.
 //
 // # Faults

@@ -33,7 +33,7 @@ func TestKilledWhileAnswersAreLost(t *testing.T) {
 		url.QueryEscape(service.Endpoint()))
 	c.watched = []string{c.path("journal"), c.path("home", "gust.db-wal")}
 	began := time.Now()
-	for range kills(t, 100, 6) {
+	for range kills(t, 50, 6) {
 		faults.Set(
 			server.Fault{Operation: "StartExecution", Effect: server.DropAfter, Skip: c.rng.IntN(3), Count: 1 + c.rng.IntN(2)},
 			server.Fault{Operation: "StartExecution", Effect: server.DropBefore, Skip: c.rng.IntN(3), Count: 1},
