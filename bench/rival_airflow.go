@@ -189,11 +189,12 @@ func (a *airflow) states(ctx context.Context, dagID string) (string, error) {
 			Try   int    `json:"try_number"`
 		} `json:"task_instances"`
 	}
-	path := fmt.Sprintf("/api/v2/dags/%s/dagRuns/bench-%d/taskInstances?order_by=task_id", dagID, a.runs)
+	path := fmt.Sprintf("/api/v2/dags/%s/dagRuns/bench-%d/taskInstances", dagID, a.runs)
 	err := a.call(ctx, http.MethodGet, path, nil, &list)
 	var parts []string
 	for _, t := range list.Tasks {
 		parts = append(parts, fmt.Sprintf("%s %s in try %d", t.ID, t.State, t.Try))
 	}
+	slices.Sort(parts)
 	return strings.Join(parts, ", "), err
 }

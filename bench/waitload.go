@@ -100,14 +100,23 @@ func openForReading(homeDir string) (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+filepath.Join(homeDir, "gust.db")+"?mode=ro&_pragma=busy_timeout(10000)")
 }
 
-// countDeferred counts the parked tasks in a home's database.
-func countDeferred(ctx context.Context, homeDir string) (n int, err error) {
+// countDeferred counts the parked tasks in a home's database. An index has them.
+func countDeferred(ctx context.Context, homeDir string) (int, error) {
+	return countTasks(ctx, homeDir, "state = 'deferred'")
+}
+
+// countUnfinished counts the tasks that go on. All rows are read for that.
+func countUnfinished(ctx context.Context, homeDir string) (int, error) {
+	return countTasks(ctx, homeDir, "end_date IS NULL")
+}
+
+func countTasks(ctx context.Context, homeDir, condition string) (n int, err error) {
 	db, err := openForReading(homeDir)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	err = db.QueryRowContext(ctx, "SELECT count(*) FROM task_instance WHERE state = 'deferred'").Scan(&n)
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM task_instance WHERE "+condition).Scan(&n)
 	return n, err
 }
 
