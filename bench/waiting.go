@@ -218,15 +218,12 @@ func (o *waitingOutcome) watch(ctx context.Context, d *daemon, load *executionLo
 		return err
 	}
 	for {
-		parked, err := countDeferred(ctx, d.home)
+		left, err := countDeferred(ctx, d.home)
+		if err == nil && left == 0 {
+			left, err = countUnfinished(ctx, d.home)
+		}
 		if err != nil {
 			return err
-		}
-		left := parked
-		if parked == 0 {
-			if left, err = countUnfinished(ctx, d.home); err != nil {
-				return err
-			}
 		}
 		if left == 0 {
 			break
